@@ -1,0 +1,245 @@
+// Package localpg runs a PostgreSQL of its own from the binaries that the
+// machine has: the sample database of pgbeam dev, and the upstream of tests.
+package localpg
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Options say what to run. Only Dir is required.
+type Options struct {
+	Dir      string   // holds data and log; made when absent, a cluster in it is used again
+	Port     int      // 0 picks a free one
+	Password string   // of the superuser "postgres"; scram-sha-256 over TCP. "" means trust
+	Settings []string // extra "name=value" server settings
+	HBA      []string // pg_hba.conf lines put before the default ones
+}
+
+// Server is a running PostgreSQL that listens on 127.0.0.1 only.
+type Server struct {
+	Host     string
+	Port     int
+	User     string
+	Password string
+	Dir      string
+	cmd      *exec.Cmd
+	done     chan error
+}
+
+// FindBinaries returns the folder with initdb and postgres: from PATH, else
+// the newest under /usr/lib/postgresql, else the usual places of other systems.
+func FindBinaries() (string, error) {
+	var candidates []string
+	if p, err := exec.LookPath("postgres"); err == nil {
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			candidates = append(candidates, filepath.Dir(real))
+		}
+	}
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin"} {
+		found, _ := filepath.Glob(pattern)
+		for i := len(found) - 1; i >= 0; i-- {
+			candidates = append(candidates, found[i])
+		}
+	}
+	for _, dir := range candidates {
+		if isProgram(filepath.Join(dir, "initdb")) && isProgram(filepath.Join(dir, "postgres")) {
+			return dir, nil
+		}
+	}
+	return "", errors.New("no PostgreSQL server binaries found: put initdb and postgres on PATH, or install your system's postgresql package")
+}
+
+func isProgram(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.IsDir() && st.Mode()&0o111 != 0
+}
+
+// unprivileged returns how to run as a user PostgreSQL accepts: as ourselves,
+// or, when we are root, as "postgres" or "nobody".
+func unprivileged() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		if u, err := user.Lookup(name); err == nil {
+			uid, _ := strconv.Atoi(u.Uid)
+			gid, _ := strconv.Atoi(u.Gid)
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+		}
+	}
+	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
+}
+
+// Start initializes Dir if it holds no cluster, starts the server and waits
+// until it answers. Stop it with Stop; it is also killed when this process dies.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	bin, err := FindBinaries()
+	if err != nil {
+		return nil, err
+	}
+	cred, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make directory of PostgreSQL: %w", err)
+	}
+	if cred != nil {
+		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
+			return nil, fmt.Errorf("give directory to PostgreSQL's user: %w", err)
+		}
+	}
+	data := filepath.Join(dir, "data")
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err != nil {
+		if err := initCluster(ctx, bin, dir, data, o, cred); err != nil {
+			return nil, err
+		}
+	}
+	port := o.Port
+	if port == 0 {
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	logFile, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer logFile.Close()
+	args := []string{"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="}
+	for _, s := range o.Settings {
+		args = append(args, "-c", s)
+	}
+	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	cmd.Dir = dir
+	cmd.SysProcAttr = sysProcAttr(cred)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	s := &Server{Host: "127.0.0.1", Port: port, User: "postgres", Password: o.Password, Dir: dir, cmd: cmd, done: make(chan error, 1)}
+	go func() { s.done <- cmd.Wait() }()
+	if err := s.wait(ctx); err != nil {
+		_ = s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func initCluster(ctx context.Context, bin, dir, data string, o Options, cred *syscall.Credential) error {
+	args := []string{"-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"}
+	if o.Password == "" {
+		args = append(args, "--auth=trust")
+	} else {
+		pw := filepath.Join(dir, "pw")
+		if err := os.WriteFile(pw, []byte(o.Password), 0o600); err != nil {
+			return err
+		}
+		defer os.Remove(pw)
+		if cred != nil {
+			if err := os.Chown(pw, int(cred.Uid), int(cred.Gid)); err != nil {
+				return err
+			}
+		}
+		args = append(args, "--auth=scram-sha-256", "--pwfile="+pw)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...)
+	cmd.Dir = dir
+	if cred != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initialize PostgreSQL in %s: %w: %s", data, err, bytes.TrimSpace(out))
+	}
+	if len(o.HBA) > 0 {
+		path := filepath.Join(data, "pg_hba.conf")
+		old, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(strings.Join(o.HBA, "\n")+"\n"+string(old)), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait blocks until the server has written that it is ready.
+func (s *Server) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-s.done:
+			s.done <- err
+			out, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
+			return fmt.Errorf("PostgreSQL ended while starting (%v): %s", err, lastLines(out, 5))
+		case <-ctx.Done():
+			return fmt.Errorf("wait for PostgreSQL on port %d: %w", s.Port, ctx.Err())
+		case <-tick.C:
+			// postmaster.pid has "ready" on its eighth line once connections are accepted.
+			pid, _ := os.ReadFile(filepath.Join(s.Dir, "data", "postmaster.pid"))
+			lines := strings.Split(string(pid), "\n")
+			if len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready" && strings.TrimSpace(lines[0]) == strconv.Itoa(s.cmd.Process.Pid) {
+				return nil
+			}
+		}
+	}
+}
+
+// URL is a connection URL for the superuser and a database.
+func (s *Server) URL(database string) string {
+	auth := s.User
+	if s.Password != "" {
+		auth += ":" + s.Password
+	}
+	return fmt.Sprintf("postgresql://%s@%s/%s?sslmode=disable", auth, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), database)
+}
+
+// Stop ends the server at once, rolling open transactions back.
+func (s *Server) Stop() error {
+	_ = s.cmd.Process.Signal(syscall.SIGINT) // fast shutdown
+	select {
+	case <-s.done:
+		return nil
+	case <-time.After(10 * time.Second):
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // immediate shutdown
+		<-s.done
+		return errors.New("PostgreSQL did not stop in 10 s and was ended")
+	}
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func lastLines(b []byte, n int) string {
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n")
+}

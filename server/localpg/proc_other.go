@@ -1,0 +1,9 @@
+//go:build !linux
+
+package localpg
+
+import "syscall"
+
+func sysProcAttr(cred *syscall.Credential) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: cred, Setpgid: true}
+}
