@@ -86,6 +86,7 @@ type Operation struct {
 	ID     string   // operationId
 	Method string   // GET, POST, PUT, PATCH, DELETE
 	Args   []string // path parameters: names of properties, or "id" for the resource's own id
+	Query  []string // names of the properties that go into the query string, under their wire names
 	Body   []string // names of the properties the request carries; nil: no body
 	Result string   // wire name of the field that holds the object; "" when the response is the object
 	Items  string   // of lists: wire name of the array
@@ -122,13 +123,33 @@ type Resource struct {
 	Unique []string
 	// Deleted is the body that stands for deletion when Delete is nil.
 	Deleted map[string]any
+	// Parts are objects that are created with this one, inside its create
+	// request, and live on as resources of their own: a project's database.
+	Parts []Part
 	// Gone are wire fields with the values that mean the resource is gone
-	// although the API still returns it: {"status": "deleted"}.
+	// although the API still returns it: {"status": "deleted"}. AnyValue
+	// stands for every value but null.
 	Gone map[string]any
 	// Guard are the wire fields which, when set to something other than what
 	// the program asks, keep a create through Update from overwriting an
 	// existing object: {"cache_enabled": false} lists the untouched values.
 	Guard map[string]any
+}
+
+// AnyValue in Resource.Gone stands for every value but null.
+const AnyValue = "*"
+
+// Part is an object that a resource creates together with itself. The
+// property has the fields of the other resource's inputs; changes under it
+// are updates of that other resource.
+type Part struct {
+	Property string // "database": an object input, sent under its wire name
+	Resource string // token of the resource it is: "pgbeam:index:Database"
+	Result   string // wire name of the part in the response of Create
+	ID       string // output that keeps its id: "primaryDatabaseId"
+	// Select are the wire fields that single the part out in the other
+	// resource's list when its id is not known: {"role": "primary"}.
+	Select map[string]any
 }
 
 // Function is one function of the package that asks the API.
