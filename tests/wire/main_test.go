@@ -16,6 +16,7 @@ import (
 type target struct {
 	name string
 	url  string
+	ca   string // file with the certificate its server has; "" without TLS
 }
 
 var (
@@ -47,7 +48,7 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer postgres.Close()
-	direct = target{"direct", postgres.AppURL()}
+	direct = target{name: "direct", url: postgres.AppURL()}
 	if admin, err = pgx.Connect(ctx, postgres.Server.URL(postgres.Database)); err != nil {
 		return 0, err
 	}
