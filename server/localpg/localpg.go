@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,7 +21,9 @@ import (
 
 // Options say what to run. Only Dir is required.
 type Options struct {
-	Dir      string   // holds data and log; made when absent, a cluster in it is used again
+	// Dir holds data and log; it is made when absent, and a cluster in it is
+	// used again. Where PostgreSQL's user cannot reach it, see Remove.
+	Dir      string
 	Port     int      // 0 picks a free one
 	Password string   // of the superuser "postgres"; scram-sha-256 over TCP. "" means trust
 	Settings []string // extra "name=value" server settings
@@ -93,20 +96,16 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := filepath.Abs(o.Dir)
+	dir, err := place(o.Dir, cred)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make directory of PostgreSQL: %w", err)
-	}
-	if cred != nil {
-		if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
-			return nil, fmt.Errorf("give directory to PostgreSQL's user: %w", err)
-		}
-	}
 	data := filepath.Join(dir, "data")
-	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err != nil {
+	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
+		if err := endOrphan(ctx, bin, data, cred); err != nil {
+			return nil, err
+		}
+	} else {
 		if err := initCluster(ctx, bin, dir, data, o, cred); err != nil {
 			return nil, err
 		}
@@ -130,11 +129,22 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Dir = dir
 	cmd.SysProcAttr = sysProcAttr(cred)
-	if err := cmd.Start(); err != nil {
+	s := &Server{Host: "127.0.0.1", Port: port, User: "postgres", Password: o.Password, Dir: dir, cmd: cmd, done: make(chan error, 1)}
+	started := make(chan error)
+	go func() {
+		// The kernel signals the child when the thread that started it ends,
+		// not the process, so that thread must live as long as the child does.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			s.done <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	s := &Server{Host: "127.0.0.1", Port: port, User: "postgres", Password: o.Password, Dir: dir, cmd: cmd, done: make(chan error, 1)}
-	go func() { s.done <- cmd.Wait() }()
 	if err := s.wait(ctx); err != nil {
 		_ = s.Stop()
 		return nil, err
