@@ -90,319 +90,723 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ListReplicas performs a GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId) request.
+	// ListReplicas List read replicas
+	//
+	// Returns the read replicas of a database. The list is not paged.
+	//
+	// Corresponds with GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId).
 	ListReplicas(ctx context.Context, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateReplicaWithBody performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateReplicaWithBody Add a read replica
+	//
+	// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 	CreateReplicaWithBody(ctx context.Context, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateReplica performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request.
+	// CreateReplica Add a read replica
+	//
+	// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 	CreateReplica(ctx context.Context, databaseID DatabaseID, body CreateReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteReplica performs a DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId) request.
+	// DeleteReplica Remove a read replica
+	//
+	// Takes a read replica out of rotation. Its reads go to the other replicas, or to the primary when none is left.
+	//
+	// Corresponds with DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId).
 	DeleteReplica(ctx context.Context, databaseID DatabaseID, replicaID ReplicaID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetHealth performs a GET /v1/health (the `GetHealth` operationId) request.
+	// GetHealth Check the health of the service
+	//
+	// Says whether the service answers and which version it is. It needs no authentication, so load balancers and monitors may call it.
+	//
+	// Corresponds with GET /v1/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// McpTransportWithBody performs a POST /v1/mcp (the `McpTransport` operationId) request,
-	// with any type of body and a specified content type.
+	// McpTransportWithBody Speak MCP with this API
+	//
+	// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 	McpTransportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// McpTransport performs a POST /v1/mcp (the `McpTransport` operationId) request.
+	// McpTransport Speak MCP with this API
+	//
+	// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 	McpTransport(ctx context.Context, body McpTransportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListOrganizations performs a GET /v1/organizations (the `ListOrganizations` operationId) request.
+	// ListOrganizations List the organizations of the caller
+	//
+	// Returns every organization that the caller may act in. An API key of an organization sees exactly that one; a signed-in person sees all memberships, each with the role held there. The list is not paged.
+	//
+	// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
 	ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetOrganizationPlan performs a GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId) request.
+	// GetOrganizationPlan Get the plan of an organization
+	//
+	// Returns the plan of an organization with its limits, its subscription and its spend limit, and whether that limit has been reached in this billing period.
+	//
+	// Corresponds with GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId).
 	GetOrganizationPlan(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListSelfHostEnrollments performs a GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId) request.
+	// ListSelfHostEnrollments List enrollments of self-hosted data planes
+	//
+	// Returns all enrollments of the organization, newest first, without their tokens. The list is not paged.
+	//
+	// Corresponds with GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId).
 	ListSelfHostEnrollments(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateSelfHostEnrollmentWithBody performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateSelfHostEnrollmentWithBody Enroll a self-hosted data plane
+	//
+	// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 	CreateSelfHostEnrollmentWithBody(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateSelfHostEnrollment performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request.
+	// CreateSelfHostEnrollment Enroll a self-hosted data plane
+	//
+	// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 	CreateSelfHostEnrollment(ctx context.Context, orgID OrgID, body CreateSelfHostEnrollmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RevokeSelfHostEnrollment performs a DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId) request.
+	// RevokeSelfHostEnrollment Revoke the enrollment of a data plane
+	//
+	// Ends an enrollment for good: a data plane that presents its token is refused, and one that is connected is cut off. Enroll again to let it back in.
+	//
+	// Corresponds with DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId).
 	RevokeSelfHostEnrollment(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateSelfHostEnrollment performs a POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId) request.
+	// RotateSelfHostEnrollment Rotate the token of an enrollment
+	//
+	// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
+	//
+	// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId).
 	RotateSelfHostEnrollment(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateSpendLimitWithBody performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateSpendLimitWithBody Set or lift the spend limit
+	//
+	// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 	UpdateSpendLimitWithBody(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateSpendLimit performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request.
+	// UpdateSpendLimit Set or lift the spend limit
+	//
+	// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 	UpdateSpendLimit(ctx context.Context, orgID OrgID, body UpdateSpendLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetOrganizationUsage performs a GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId) request.
+	// GetOrganizationUsage Get daily usage of an organization
+	//
+	// Returns the usage of all projects of an organization together, one entry for each UTC day with traffic.
+	//
+	// Corresponds with GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId).
 	GetOrganizationUsage(ctx context.Context, orgID OrgID, params *GetOrganizationUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListPlans performs a GET /v1/plans (the `ListPlans` operationId) request.
+	// ListPlans List plans
+	//
+	// Returns the plans that an organization can subscribe to, with their prices in US dollars and their limits.
+	//
+	// Corresponds with GET /v1/plans (the `ListPlans` operationId).
 	ListPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListProjects performs a GET /v1/projects (the `ListProjects` operationId) request.
+	// ListProjects List projects
+	//
+	// Returns the projects of one organization. Deleted projects are not among them.
+	//
+	// Corresponds with GET /v1/projects (the `ListProjects` operationId).
 	ListProjects(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateProjectWithBody performs a POST /v1/projects (the `CreateProject` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateProjectWithBody Create a project with its primary database
+	//
+	// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 	CreateProjectWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateProject performs a POST /v1/projects (the `CreateProject` operationId) request.
+	// CreateProject Create a project with its primary database
+	//
+	// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 	CreateProject(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteProject performs a DELETE /v1/projects/{project_id} (the `DeleteProject` operationId) request.
+	// DeleteProject Delete a project
+	//
+	// Takes the project and its databases, replicas, domains, policies and credentials out of service; connections are closed and its host answers no more. Nothing is deleted in PostgreSQL itself. The name is free for a new project.
+	//
+	// Corresponds with DELETE /v1/projects/{project_id} (the `DeleteProject` operationId).
 	DeleteProject(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetProject performs a GET /v1/projects/{project_id} (the `GetProject` operationId) request.
+	// GetProject Get a project
+	//
+	// Returns a project with its settings, limits and counters. An ETag comes with it.
+	//
+	// Corresponds with GET /v1/projects/{project_id} (the `GetProject` operationId).
 	GetProject(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateProjectWithBody performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateProjectWithBody Update a project
+	//
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 	UpdateProjectWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateProject performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request.
+	// UpdateProject Update a project
+	//
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 	UpdateProject(ctx context.Context, projectID ProjectID, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListAgentCredentials performs a GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId) request.
+	// ListAgentCredentials List credentials
+	//
+	// Returns the credentials of a project without their secrets. Revoked ones are not among them.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId).
 	ListAgentCredentials(ctx context.Context, projectID ProjectID, params *ListAgentCredentialsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateAgentCredentialWithBody performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateAgentCredentialWithBody Issue a credential
+	//
+	// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 	CreateAgentCredentialWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateAgentCredential performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request.
+	// CreateAgentCredential Issue a credential
+	//
+	// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 	CreateAgentCredential(ctx context.Context, projectID ProjectID, body CreateAgentCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RevokeAgentCredential performs a DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId) request.
+	// RevokeAgentCredential Revoke a credential
+	//
+	// Ends a credential for good: the next statement of every open session is refused and idle sessions are closed within a second. Its name is free for a new credential; its audit entries stay.
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId).
 	RevokeAgentCredential(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetAgentCredential performs a GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId) request.
+	// GetAgentCredential Get a credential
+	//
+	// Returns a credential without its secrets. A revoked one is answered like one that does not exist. An ETag comes with it.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId).
 	GetAgentCredential(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateAgentCredentialStatusWithBody performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateAgentCredentialStatusWithBody Disable or enable a credential
+	//
+	// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 	UpdateAgentCredentialStatusWithBody(ctx context.Context, projectID ProjectID, agentID AgentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateAgentCredentialStatus performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request.
+	// UpdateAgentCredentialStatus Disable or enable a credential
+	//
+	// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 	UpdateAgentCredentialStatus(ctx context.Context, projectID ProjectID, agentID AgentID, body UpdateAgentCredentialStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RotateAgentCredential performs a POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId) request.
+	// RotateAgentCredential Rotate the secrets of a credential
+	//
+	// Issues a new password and a new MCP token under the same id, user name, policy and audit history. The old ones end at once, and so do sessions opened with them. The new secrets are returned here and never again. For a change without interruption issue a second credential instead.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId).
 	RotateAgentCredential(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListAnomalyAlerts performs a GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId) request.
+	// ListAnomalyAlerts List anomaly alerts
+	//
+	// Returns alerts about credentials that departed from their usual behaviour, newest first.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId).
 	ListAnomalyAlerts(ctx context.Context, projectID ProjectID, params *ListAnomalyAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateAnomalyAlertWithBody performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateAnomalyAlertWithBody Acknowledge or resolve an alert
+	//
+	// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 	UpdateAnomalyAlertWithBody(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateAnomalyAlert performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request.
+	// UpdateAnomalyAlert Acknowledge or resolve an alert
+	//
+	// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 	UpdateAnomalyAlert(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, body UpdateAnomalyAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListApprovalRequests performs a GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId) request.
+	// ListApprovalRequests List approval requests
+	//
+	// Returns statements that wait or waited for a reviewer, newest first.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId).
 	ListApprovalRequests(ctx context.Context, projectID ProjectID, params *ListApprovalRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ApproveApprovalRequestWithBody performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request,
-	// with any type of body and a specified content type.
+	// ApproveApprovalRequestWithBody Approve a held statement
+	//
+	// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 	ApproveApprovalRequestWithBody(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ApproveApprovalRequest performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request.
+	// ApproveApprovalRequest Approve a held statement
+	//
+	// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 	ApproveApprovalRequest(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body ApproveApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RejectApprovalRequestWithBody performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request,
-	// with any type of body and a specified content type.
+	// RejectApprovalRequestWithBody Reject a held statement
+	//
+	// Refuses a held statement. The client that waits for it gets an error that names the request.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 	RejectApprovalRequestWithBody(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RejectApprovalRequest performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request.
+	// RejectApprovalRequest Reject a held statement
+	//
+	// Refuses a held statement. The client that waits for it gets an error that names the request.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 	RejectApprovalRequest(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body RejectApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListAuditLogs performs a GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId) request.
+	// ListAuditLogs List audit entries
+	//
+	// Returns what was asked of the project through PgBeam and how it was decided, newest first. Page with the time of the last entry.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId).
 	ListAuditLogs(ctx context.Context, projectID ProjectID, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExportAuditLogs performs a GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId) request.
+	// ExportAuditLogs Export audit entries as CSV
+	//
+	// Streams every audit entry that matches, newest first, as CSV with one line of column names. The export is not paged.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId).
 	ExportAuditLogs(ctx context.Context, projectID ProjectID, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// VerifyAuditChain performs a GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId) request.
+	// VerifyAuditChain Verify the audit log
+	//
+	// Recomputes the hash chain of the audit log, so that a changed, removed or inserted entry shows. Entries older than the retention of the plan are gone, so a chain may begin after its first number.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId).
 	VerifyAuditChain(ctx context.Context, projectID ProjectID, params *VerifyAuditChainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListDatabaseBranches performs a GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId) request.
+	// ListDatabaseBranches List sandbox branches
+	//
+	// Returns the copies of databases that sandboxed sessions write to, newest first.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId).
 	ListDatabaseBranches(ctx context.Context, projectID ProjectID, params *ListDatabaseBranchesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DiscardDatabaseBranch performs a DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId) request.
+	// DiscardDatabaseBranch Discard a sandbox branch
+	//
+	// Drops a branch with everything written to it and closes the sessions on it. The database it was copied from is not touched.
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId).
 	DiscardDatabaseBranch(ctx context.Context, projectID ProjectID, branchID BranchID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListDatabases performs a GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId) request.
+	// ListDatabases List databases
+	//
+	// Returns the databases of a project, without their passwords.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId).
 	ListDatabases(ctx context.Context, projectID ProjectID, params *ListDatabasesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateDatabaseWithBody performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateDatabaseWithBody Add a database to a project
+	//
+	// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 	CreateDatabaseWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateDatabase performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request.
+	// CreateDatabase Add a database to a project
+	//
+	// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 	CreateDatabase(ctx context.Context, projectID ProjectID, body CreateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteDatabase performs a DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId) request.
+	// DeleteDatabase Remove a database from a project
+	//
+	// Takes a database with its replicas and cache rules out of service and closes the connections to it. Nothing is deleted in PostgreSQL itself.
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId).
 	DeleteDatabase(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetDatabase performs a GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId) request.
+	// GetDatabase Get a database
+	//
+	// Returns a database with its pool and cache settings, without its password. An ETag comes with it.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId).
 	GetDatabase(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateDatabaseWithBody performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateDatabaseWithBody Update a database
+	//
+	// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 	UpdateDatabaseWithBody(ctx context.Context, projectID ProjectID, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateDatabase performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request.
+	// UpdateDatabase Update a database
+	//
+	// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 	UpdateDatabase(ctx context.Context, projectID ProjectID, databaseID DatabaseID, body UpdateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListCacheRules performs a GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId) request.
+	// ListCacheRules List cache rules
+	//
+	// Returns the query shapes of a database, each with its statistics and its cache settings: those observed in traffic as well as those declared before any.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId).
 	ListCacheRules(ctx context.Context, projectID ProjectID, databaseID DatabaseID, params *ListCacheRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateCacheRuleWithBody performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateCacheRuleWithBody Set a cache rule
+	//
+	// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 	UpdateCacheRuleWithBody(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateCacheRule performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request.
+	// UpdateCacheRule Set a cache rule
+	//
+	// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 	UpdateCacheRule(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, body UpdateCacheRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ScanDatabaseForPii performs a POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId) request.
+	// ScanDatabaseForPii Scan a database for personal data
+	//
+	// Looks for columns that hold personal or secret data, by their names and by up to 20 values of each suspect, over a read-only connection. It suggests a masking rule for every find. Nothing is stored, and no value leaves the scan. A database that cannot be reached is a result, not an error.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId).
 	ScanDatabaseForPii(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetSchemaCatalog performs a GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId) request.
+	// GetSchemaCatalog Read the schema of a database
+	//
+	// Reads schemas, relations, columns and types from the database, without system schemas and without any data. Nothing is stored. A database that cannot be reached is a result, not an error.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId).
 	GetSchemaCatalog(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestDatabaseConnection performs a POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId) request.
+	// TestDatabaseConnection Test the connection to a database
+	//
+	// Connects to the database as PgBeam would, logs in and asks for its version. A connection that fails is a result, not an error: the answer says why.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId).
 	TestDatabaseConnection(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListCustomDomains performs a GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId) request.
+	// ListCustomDomains List custom domains
+	//
+	// Returns the custom domains of a project, verified or not. There is no operation that reads a single one.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId).
 	ListCustomDomains(ctx context.Context, projectID ProjectID, params *ListCustomDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateCustomDomainWithBody performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateCustomDomainWithBody Add a custom domain
+	//
+	// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 	CreateCustomDomainWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateCustomDomain performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request.
+	// CreateCustomDomain Add a custom domain
+	//
+	// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 	CreateCustomDomain(ctx context.Context, projectID ProjectID, body CreateCustomDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteCustomDomain performs a DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId) request.
+	// DeleteCustomDomain Remove a custom domain
+	//
+	// Stops serving the project under this name and gives up its certificate. The project's own host keeps working.
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId).
 	DeleteCustomDomain(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// VerifyCustomDomain performs a POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId) request.
+	// VerifyCustomDomain Verify a custom domain
+	//
+	// Looks the DNS records of a domain up now. The TXT record must carry the verification value, and a CNAME record, where there is one, must point to the project. Missing or wrong records are a result, not an error; repeat the call once DNS has caught up. A domain that is verified stays so.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId).
 	VerifyCustomDomain(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetProjectInsights performs a GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId) request.
+	// GetProjectInsights Get query insights of a project
+	//
+	// Shows which query shapes ran most in a window of time, how fast they were, and how much the cache saved.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId).
 	GetProjectInsights(ctx context.Context, projectID ProjectID, params *GetProjectInsightsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetProjectMetrics performs a GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId) request.
+	// GetProjectMetrics Get metrics of a project
+	//
+	// Returns what the data planes measured, newest first: queries, cache hits, connections and latencies of one region in one interval each.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId).
 	GetProjectMetrics(ctx context.Context, projectID ProjectID, params *GetProjectMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LintMigrationWithBody performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request,
-	// with any type of body and a specified content type.
+	// LintMigrationWithBody Check a migration
+	//
+	// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 	LintMigrationWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// LintMigration performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request.
+	// LintMigration Check a migration
+	//
+	// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 	LintMigration(ctx context.Context, projectID ProjectID, body LintMigrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListPolicyProfiles performs a GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId) request.
+	// ListPolicyProfiles List policy profiles
+	//
+	// Returns the policy profiles of a project.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId).
 	ListPolicyProfiles(ctx context.Context, projectID ProjectID, params *ListPolicyProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreatePolicyProfileWithBody performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request,
-	// with any type of body and a specified content type.
+	// CreatePolicyProfileWithBody Create a policy profile
+	//
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 	CreatePolicyProfileWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreatePolicyProfile performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request.
+	// CreatePolicyProfile Create a policy profile
+	//
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 	CreatePolicyProfile(ctx context.Context, projectID ProjectID, body CreatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeletePolicyProfile performs a DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId) request.
+	// DeletePolicyProfile Delete a policy profile
+	//
+	// Deletes a policy profile that nothing uses. Refused while a credential is bound to it.
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId).
 	DeletePolicyProfile(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetPolicyProfile performs a GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId) request.
+	// GetPolicyProfile Get a policy profile
+	//
+	// Returns a policy profile. An ETag comes with it.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId).
 	GetPolicyProfile(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdatePolicyProfileWithBody performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdatePolicyProfileWithBody Update a policy profile
+	//
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 	UpdatePolicyProfileWithBody(ctx context.Context, projectID ProjectID, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdatePolicyProfile performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request.
+	// UpdatePolicyProfile Update a policy profile
+	//
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 	UpdatePolicyProfile(ctx context.Context, projectID ProjectID, policyID PolicyID, body UpdatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DryEvalPolicyWithBody performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request,
-	// with any type of body and a specified content type.
+	// DryEvalPolicyWithBody Try a statement against a policy
+	//
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 	DryEvalPolicyWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DryEvalPolicy performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request.
+	// DryEvalPolicy Try a statement against a policy
+	//
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 	DryEvalPolicy(ctx context.Context, projectID ProjectID, body DryEvalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReplayPolicyWithBody performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request,
-	// with any type of body and a specified content type.
+	// ReplayPolicyWithBody Replay recorded traffic against a policy
+	//
+	// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 	ReplayPolicyWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ReplayPolicy performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request.
+	// ReplayPolicy Replay recorded traffic against a policy
+	//
+	// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 	ReplayPolicy(ctx context.Context, projectID ProjectID, body ReplayPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetProjectUsage performs a GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId) request.
+	// GetProjectUsage Get daily usage of a project
+	//
+	// Returns the usage of a project, one entry for each UTC day and region with traffic.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId).
 	GetProjectUsage(ctx context.Context, projectID ProjectID, params *GetProjectUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListWebhookEndpoints performs a GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId) request.
+	// ListWebhookEndpoints List webhook endpoints
+	//
+	// Returns the webhook endpoints of a project, without their secrets.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId).
 	ListWebhookEndpoints(ctx context.Context, projectID ProjectID, params *ListWebhookEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateWebhookEndpointWithBody performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateWebhookEndpointWithBody Create a webhook endpoint
+	//
+	// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 	CreateWebhookEndpointWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateWebhookEndpoint performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request.
+	// CreateWebhookEndpoint Create a webhook endpoint
+	//
+	// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 	CreateWebhookEndpoint(ctx context.Context, projectID ProjectID, body CreateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteWebhookEndpoint performs a DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId) request.
+	// DeleteWebhookEndpoint Delete a webhook endpoint
+	//
+	// Deletes a webhook endpoint together with deliveries that are still due.
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId).
 	DeleteWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetWebhookEndpoint performs a GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId) request.
+	// GetWebhookEndpoint Get a webhook endpoint
+	//
+	// Returns a webhook endpoint without its secret. An ETag comes with it.
+	//
+	// Corresponds with GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId).
 	GetWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateWebhookEndpointWithBody performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateWebhookEndpointWithBody Update a webhook endpoint
+	//
+	// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 	UpdateWebhookEndpointWithBody(ctx context.Context, projectID ProjectID, webhookID WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateWebhookEndpoint performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request.
+	// UpdateWebhookEndpoint Update a webhook endpoint
+	//
+	// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+	//
 	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 	UpdateWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, body UpdateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestWebhookEndpoint performs a POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId) request.
+	// TestWebhookEndpoint Send a test event
+	//
+	// Sends an event of the type `webhook.test` to the endpoint, whatever events it is subscribed to, and reports how the receiver answered.
+	//
+	// Corresponds with POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId).
 	TestWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListRegions performs a GET /v1/regions (the `ListRegions` operationId) request.
+	// ListRegions List regions
+	//
+	// Returns the regions that data planes run in, including those that take no new projects at present. Use an id from here as the pool region of a database.
+	//
+	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
 	ListRegions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ListReplicas performs a GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId) request.
+// ListReplicas List read replicas
+//
+// Returns the read replicas of a database. The list is not paged.
+//
+// Corresponds with GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId).
 func (c *Client) ListReplicas(ctx context.Context, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListReplicasRequest(c.Server, databaseID)
 	if err != nil {
@@ -415,8 +819,13 @@ func (c *Client) ListReplicas(ctx context.Context, databaseID DatabaseID, reqEdi
 	return c.Client.Do(req)
 }
 
-// CreateReplicaWithBody performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request,
-// with any type of body and a specified content type.
+// CreateReplicaWithBody Add a read replica
+//
+// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 func (c *Client) CreateReplicaWithBody(ctx context.Context, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateReplicaRequestWithBody(c.Server, databaseID, contentType, body)
 	if err != nil {
@@ -429,8 +838,13 @@ func (c *Client) CreateReplicaWithBody(ctx context.Context, databaseID DatabaseI
 	return c.Client.Do(req)
 }
 
-// CreateReplica performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request.
+// CreateReplica Add a read replica
+//
+// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 func (c *Client) CreateReplica(ctx context.Context, databaseID DatabaseID, body CreateReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateReplicaRequest(c.Server, databaseID, body)
 	if err != nil {
@@ -443,7 +857,11 @@ func (c *Client) CreateReplica(ctx context.Context, databaseID DatabaseID, body 
 	return c.Client.Do(req)
 }
 
-// DeleteReplica performs a DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId) request.
+// DeleteReplica Remove a read replica
+//
+// Takes a read replica out of rotation. Its reads go to the other replicas, or to the primary when none is left.
+//
+// Corresponds with DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId).
 func (c *Client) DeleteReplica(ctx context.Context, databaseID DatabaseID, replicaID ReplicaID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteReplicaRequest(c.Server, databaseID, replicaID)
 	if err != nil {
@@ -456,7 +874,11 @@ func (c *Client) DeleteReplica(ctx context.Context, databaseID DatabaseID, repli
 	return c.Client.Do(req)
 }
 
-// GetHealth performs a GET /v1/health (the `GetHealth` operationId) request.
+// GetHealth Check the health of the service
+//
+// Says whether the service answers and which version it is. It needs no authentication, so load balancers and monitors may call it.
+//
+// Corresponds with GET /v1/health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetHealthRequest(c.Server)
 	if err != nil {
@@ -469,8 +891,13 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// McpTransportWithBody performs a POST /v1/mcp (the `McpTransport` operationId) request,
-// with any type of body and a specified content type.
+// McpTransportWithBody Speak MCP with this API
+//
+// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 func (c *Client) McpTransportWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMcpTransportRequestWithBody(c.Server, contentType, body)
 	if err != nil {
@@ -483,8 +910,13 @@ func (c *Client) McpTransportWithBody(ctx context.Context, contentType string, b
 	return c.Client.Do(req)
 }
 
-// McpTransport performs a POST /v1/mcp (the `McpTransport` operationId) request.
+// McpTransport Speak MCP with this API
+//
+// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 func (c *Client) McpTransport(ctx context.Context, body McpTransportJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMcpTransportRequest(c.Server, body)
 	if err != nil {
@@ -497,7 +929,11 @@ func (c *Client) McpTransport(ctx context.Context, body McpTransportJSONRequestB
 	return c.Client.Do(req)
 }
 
-// ListOrganizations performs a GET /v1/organizations (the `ListOrganizations` operationId) request.
+// ListOrganizations List the organizations of the caller
+//
+// Returns every organization that the caller may act in. An API key of an organization sees exactly that one; a signed-in person sees all memberships, each with the role held there. The list is not paged.
+//
+// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
 func (c *Client) ListOrganizations(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListOrganizationsRequest(c.Server)
 	if err != nil {
@@ -510,7 +946,11 @@ func (c *Client) ListOrganizations(ctx context.Context, reqEditors ...RequestEdi
 	return c.Client.Do(req)
 }
 
-// GetOrganizationPlan performs a GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId) request.
+// GetOrganizationPlan Get the plan of an organization
+//
+// Returns the plan of an organization with its limits, its subscription and its spend limit, and whether that limit has been reached in this billing period.
+//
+// Corresponds with GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId).
 func (c *Client) GetOrganizationPlan(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetOrganizationPlanRequest(c.Server, orgID)
 	if err != nil {
@@ -523,7 +963,11 @@ func (c *Client) GetOrganizationPlan(ctx context.Context, orgID OrgID, reqEditor
 	return c.Client.Do(req)
 }
 
-// ListSelfHostEnrollments performs a GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId) request.
+// ListSelfHostEnrollments List enrollments of self-hosted data planes
+//
+// Returns all enrollments of the organization, newest first, without their tokens. The list is not paged.
+//
+// Corresponds with GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId).
 func (c *Client) ListSelfHostEnrollments(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListSelfHostEnrollmentsRequest(c.Server, orgID)
 	if err != nil {
@@ -536,8 +980,13 @@ func (c *Client) ListSelfHostEnrollments(ctx context.Context, orgID OrgID, reqEd
 	return c.Client.Do(req)
 }
 
-// CreateSelfHostEnrollmentWithBody performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request,
-// with any type of body and a specified content type.
+// CreateSelfHostEnrollmentWithBody Enroll a self-hosted data plane
+//
+// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 func (c *Client) CreateSelfHostEnrollmentWithBody(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateSelfHostEnrollmentRequestWithBody(c.Server, orgID, contentType, body)
 	if err != nil {
@@ -550,8 +999,13 @@ func (c *Client) CreateSelfHostEnrollmentWithBody(ctx context.Context, orgID Org
 	return c.Client.Do(req)
 }
 
-// CreateSelfHostEnrollment performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request.
+// CreateSelfHostEnrollment Enroll a self-hosted data plane
+//
+// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 func (c *Client) CreateSelfHostEnrollment(ctx context.Context, orgID OrgID, body CreateSelfHostEnrollmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateSelfHostEnrollmentRequest(c.Server, orgID, body)
 	if err != nil {
@@ -564,7 +1018,11 @@ func (c *Client) CreateSelfHostEnrollment(ctx context.Context, orgID OrgID, body
 	return c.Client.Do(req)
 }
 
-// RevokeSelfHostEnrollment performs a DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId) request.
+// RevokeSelfHostEnrollment Revoke the enrollment of a data plane
+//
+// Ends an enrollment for good: a data plane that presents its token is refused, and one that is connected is cut off. Enroll again to let it back in.
+//
+// Corresponds with DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId).
 func (c *Client) RevokeSelfHostEnrollment(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeSelfHostEnrollmentRequest(c.Server, orgID, enrollmentID)
 	if err != nil {
@@ -577,7 +1035,11 @@ func (c *Client) RevokeSelfHostEnrollment(ctx context.Context, orgID OrgID, enro
 	return c.Client.Do(req)
 }
 
-// RotateSelfHostEnrollment performs a POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId) request.
+// RotateSelfHostEnrollment Rotate the token of an enrollment
+//
+// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
+//
+// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId).
 func (c *Client) RotateSelfHostEnrollment(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateSelfHostEnrollmentRequest(c.Server, orgID, enrollmentID)
 	if err != nil {
@@ -590,8 +1052,13 @@ func (c *Client) RotateSelfHostEnrollment(ctx context.Context, orgID OrgID, enro
 	return c.Client.Do(req)
 }
 
-// UpdateSpendLimitWithBody performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request,
-// with any type of body and a specified content type.
+// UpdateSpendLimitWithBody Set or lift the spend limit
+//
+// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 func (c *Client) UpdateSpendLimitWithBody(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateSpendLimitRequestWithBody(c.Server, orgID, contentType, body)
 	if err != nil {
@@ -604,8 +1071,13 @@ func (c *Client) UpdateSpendLimitWithBody(ctx context.Context, orgID OrgID, cont
 	return c.Client.Do(req)
 }
 
-// UpdateSpendLimit performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request.
+// UpdateSpendLimit Set or lift the spend limit
+//
+// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 func (c *Client) UpdateSpendLimit(ctx context.Context, orgID OrgID, body UpdateSpendLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateSpendLimitRequest(c.Server, orgID, body)
 	if err != nil {
@@ -618,7 +1090,11 @@ func (c *Client) UpdateSpendLimit(ctx context.Context, orgID OrgID, body UpdateS
 	return c.Client.Do(req)
 }
 
-// GetOrganizationUsage performs a GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId) request.
+// GetOrganizationUsage Get daily usage of an organization
+//
+// Returns the usage of all projects of an organization together, one entry for each UTC day with traffic.
+//
+// Corresponds with GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId).
 func (c *Client) GetOrganizationUsage(ctx context.Context, orgID OrgID, params *GetOrganizationUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetOrganizationUsageRequest(c.Server, orgID, params)
 	if err != nil {
@@ -631,7 +1107,11 @@ func (c *Client) GetOrganizationUsage(ctx context.Context, orgID OrgID, params *
 	return c.Client.Do(req)
 }
 
-// ListPlans performs a GET /v1/plans (the `ListPlans` operationId) request.
+// ListPlans List plans
+//
+// Returns the plans that an organization can subscribe to, with their prices in US dollars and their limits.
+//
+// Corresponds with GET /v1/plans (the `ListPlans` operationId).
 func (c *Client) ListPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPlansRequest(c.Server)
 	if err != nil {
@@ -644,7 +1124,11 @@ func (c *Client) ListPlans(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// ListProjects performs a GET /v1/projects (the `ListProjects` operationId) request.
+// ListProjects List projects
+//
+// Returns the projects of one organization. Deleted projects are not among them.
+//
+// Corresponds with GET /v1/projects (the `ListProjects` operationId).
 func (c *Client) ListProjects(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListProjectsRequest(c.Server, params)
 	if err != nil {
@@ -657,8 +1141,13 @@ func (c *Client) ListProjects(ctx context.Context, params *ListProjectsParams, r
 	return c.Client.Do(req)
 }
 
-// CreateProjectWithBody performs a POST /v1/projects (the `CreateProject` operationId) request,
-// with any type of body and a specified content type.
+// CreateProjectWithBody Create a project with its primary database
+//
+// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 func (c *Client) CreateProjectWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateProjectRequestWithBody(c.Server, contentType, body)
 	if err != nil {
@@ -671,8 +1160,13 @@ func (c *Client) CreateProjectWithBody(ctx context.Context, contentType string, 
 	return c.Client.Do(req)
 }
 
-// CreateProject performs a POST /v1/projects (the `CreateProject` operationId) request.
+// CreateProject Create a project with its primary database
+//
+// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 func (c *Client) CreateProject(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateProjectRequest(c.Server, body)
 	if err != nil {
@@ -685,7 +1179,11 @@ func (c *Client) CreateProject(ctx context.Context, body CreateProjectJSONReques
 	return c.Client.Do(req)
 }
 
-// DeleteProject performs a DELETE /v1/projects/{project_id} (the `DeleteProject` operationId) request.
+// DeleteProject Delete a project
+//
+// Takes the project and its databases, replicas, domains, policies and credentials out of service; connections are closed and its host answers no more. Nothing is deleted in PostgreSQL itself. The name is free for a new project.
+//
+// Corresponds with DELETE /v1/projects/{project_id} (the `DeleteProject` operationId).
 func (c *Client) DeleteProject(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteProjectRequest(c.Server, projectID)
 	if err != nil {
@@ -698,7 +1196,11 @@ func (c *Client) DeleteProject(ctx context.Context, projectID ProjectID, reqEdit
 	return c.Client.Do(req)
 }
 
-// GetProject performs a GET /v1/projects/{project_id} (the `GetProject` operationId) request.
+// GetProject Get a project
+//
+// Returns a project with its settings, limits and counters. An ETag comes with it.
+//
+// Corresponds with GET /v1/projects/{project_id} (the `GetProject` operationId).
 func (c *Client) GetProject(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetProjectRequest(c.Server, projectID)
 	if err != nil {
@@ -711,8 +1213,13 @@ func (c *Client) GetProject(ctx context.Context, projectID ProjectID, reqEditors
 	return c.Client.Do(req)
 }
 
-// UpdateProjectWithBody performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request,
-// with any type of body and a specified content type.
+// UpdateProjectWithBody Update a project
+//
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 func (c *Client) UpdateProjectWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateProjectRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -725,8 +1232,13 @@ func (c *Client) UpdateProjectWithBody(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// UpdateProject performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request.
+// UpdateProject Update a project
+//
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 func (c *Client) UpdateProject(ctx context.Context, projectID ProjectID, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateProjectRequest(c.Server, projectID, body)
 	if err != nil {
@@ -739,7 +1251,11 @@ func (c *Client) UpdateProject(ctx context.Context, projectID ProjectID, body Up
 	return c.Client.Do(req)
 }
 
-// ListAgentCredentials performs a GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId) request.
+// ListAgentCredentials List credentials
+//
+// Returns the credentials of a project without their secrets. Revoked ones are not among them.
+//
+// Corresponds with GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId).
 func (c *Client) ListAgentCredentials(ctx context.Context, projectID ProjectID, params *ListAgentCredentialsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAgentCredentialsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -752,8 +1268,13 @@ func (c *Client) ListAgentCredentials(ctx context.Context, projectID ProjectID, 
 	return c.Client.Do(req)
 }
 
-// CreateAgentCredentialWithBody performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request,
-// with any type of body and a specified content type.
+// CreateAgentCredentialWithBody Issue a credential
+//
+// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 func (c *Client) CreateAgentCredentialWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateAgentCredentialRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -766,8 +1287,13 @@ func (c *Client) CreateAgentCredentialWithBody(ctx context.Context, projectID Pr
 	return c.Client.Do(req)
 }
 
-// CreateAgentCredential performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request.
+// CreateAgentCredential Issue a credential
+//
+// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 func (c *Client) CreateAgentCredential(ctx context.Context, projectID ProjectID, body CreateAgentCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateAgentCredentialRequest(c.Server, projectID, body)
 	if err != nil {
@@ -780,7 +1306,11 @@ func (c *Client) CreateAgentCredential(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// RevokeAgentCredential performs a DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId) request.
+// RevokeAgentCredential Revoke a credential
+//
+// Ends a credential for good: the next statement of every open session is refused and idle sessions are closed within a second. Its name is free for a new credential; its audit entries stay.
+//
+// Corresponds with DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId).
 func (c *Client) RevokeAgentCredential(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeAgentCredentialRequest(c.Server, projectID, agentID)
 	if err != nil {
@@ -793,7 +1323,11 @@ func (c *Client) RevokeAgentCredential(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// GetAgentCredential performs a GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId) request.
+// GetAgentCredential Get a credential
+//
+// Returns a credential without its secrets. A revoked one is answered like one that does not exist. An ETag comes with it.
+//
+// Corresponds with GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId).
 func (c *Client) GetAgentCredential(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetAgentCredentialRequest(c.Server, projectID, agentID)
 	if err != nil {
@@ -806,8 +1340,13 @@ func (c *Client) GetAgentCredential(ctx context.Context, projectID ProjectID, ag
 	return c.Client.Do(req)
 }
 
-// UpdateAgentCredentialStatusWithBody performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request,
-// with any type of body and a specified content type.
+// UpdateAgentCredentialStatusWithBody Disable or enable a credential
+//
+// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 func (c *Client) UpdateAgentCredentialStatusWithBody(ctx context.Context, projectID ProjectID, agentID AgentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateAgentCredentialStatusRequestWithBody(c.Server, projectID, agentID, contentType, body)
 	if err != nil {
@@ -820,8 +1359,13 @@ func (c *Client) UpdateAgentCredentialStatusWithBody(ctx context.Context, projec
 	return c.Client.Do(req)
 }
 
-// UpdateAgentCredentialStatus performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request.
+// UpdateAgentCredentialStatus Disable or enable a credential
+//
+// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 func (c *Client) UpdateAgentCredentialStatus(ctx context.Context, projectID ProjectID, agentID AgentID, body UpdateAgentCredentialStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateAgentCredentialStatusRequest(c.Server, projectID, agentID, body)
 	if err != nil {
@@ -834,7 +1378,11 @@ func (c *Client) UpdateAgentCredentialStatus(ctx context.Context, projectID Proj
 	return c.Client.Do(req)
 }
 
-// RotateAgentCredential performs a POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId) request.
+// RotateAgentCredential Rotate the secrets of a credential
+//
+// Issues a new password and a new MCP token under the same id, user name, policy and audit history. The old ones end at once, and so do sessions opened with them. The new secrets are returned here and never again. For a change without interruption issue a second credential instead.
+//
+// Corresponds with POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId).
 func (c *Client) RotateAgentCredential(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateAgentCredentialRequest(c.Server, projectID, agentID)
 	if err != nil {
@@ -847,7 +1395,11 @@ func (c *Client) RotateAgentCredential(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// ListAnomalyAlerts performs a GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId) request.
+// ListAnomalyAlerts List anomaly alerts
+//
+// Returns alerts about credentials that departed from their usual behaviour, newest first.
+//
+// Corresponds with GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId).
 func (c *Client) ListAnomalyAlerts(ctx context.Context, projectID ProjectID, params *ListAnomalyAlertsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAnomalyAlertsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -860,8 +1412,13 @@ func (c *Client) ListAnomalyAlerts(ctx context.Context, projectID ProjectID, par
 	return c.Client.Do(req)
 }
 
-// UpdateAnomalyAlertWithBody performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request,
-// with any type of body and a specified content type.
+// UpdateAnomalyAlertWithBody Acknowledge or resolve an alert
+//
+// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 func (c *Client) UpdateAnomalyAlertWithBody(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateAnomalyAlertRequestWithBody(c.Server, projectID, anomalyID, contentType, body)
 	if err != nil {
@@ -874,8 +1431,13 @@ func (c *Client) UpdateAnomalyAlertWithBody(ctx context.Context, projectID Proje
 	return c.Client.Do(req)
 }
 
-// UpdateAnomalyAlert performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request.
+// UpdateAnomalyAlert Acknowledge or resolve an alert
+//
+// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 func (c *Client) UpdateAnomalyAlert(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, body UpdateAnomalyAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateAnomalyAlertRequest(c.Server, projectID, anomalyID, body)
 	if err != nil {
@@ -888,7 +1450,11 @@ func (c *Client) UpdateAnomalyAlert(ctx context.Context, projectID ProjectID, an
 	return c.Client.Do(req)
 }
 
-// ListApprovalRequests performs a GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId) request.
+// ListApprovalRequests List approval requests
+//
+// Returns statements that wait or waited for a reviewer, newest first.
+//
+// Corresponds with GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId).
 func (c *Client) ListApprovalRequests(ctx context.Context, projectID ProjectID, params *ListApprovalRequestsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListApprovalRequestsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -901,8 +1467,13 @@ func (c *Client) ListApprovalRequests(ctx context.Context, projectID ProjectID, 
 	return c.Client.Do(req)
 }
 
-// ApproveApprovalRequestWithBody performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request,
-// with any type of body and a specified content type.
+// ApproveApprovalRequestWithBody Approve a held statement
+//
+// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 func (c *Client) ApproveApprovalRequestWithBody(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApproveApprovalRequestRequestWithBody(c.Server, projectID, approvalID, contentType, body)
 	if err != nil {
@@ -915,8 +1486,13 @@ func (c *Client) ApproveApprovalRequestWithBody(ctx context.Context, projectID P
 	return c.Client.Do(req)
 }
 
-// ApproveApprovalRequest performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request.
+// ApproveApprovalRequest Approve a held statement
+//
+// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 func (c *Client) ApproveApprovalRequest(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body ApproveApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApproveApprovalRequestRequest(c.Server, projectID, approvalID, body)
 	if err != nil {
@@ -929,8 +1505,13 @@ func (c *Client) ApproveApprovalRequest(ctx context.Context, projectID ProjectID
 	return c.Client.Do(req)
 }
 
-// RejectApprovalRequestWithBody performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request,
-// with any type of body and a specified content type.
+// RejectApprovalRequestWithBody Reject a held statement
+//
+// Refuses a held statement. The client that waits for it gets an error that names the request.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 func (c *Client) RejectApprovalRequestWithBody(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRejectApprovalRequestRequestWithBody(c.Server, projectID, approvalID, contentType, body)
 	if err != nil {
@@ -943,8 +1524,13 @@ func (c *Client) RejectApprovalRequestWithBody(ctx context.Context, projectID Pr
 	return c.Client.Do(req)
 }
 
-// RejectApprovalRequest performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request.
+// RejectApprovalRequest Reject a held statement
+//
+// Refuses a held statement. The client that waits for it gets an error that names the request.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 func (c *Client) RejectApprovalRequest(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body RejectApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRejectApprovalRequestRequest(c.Server, projectID, approvalID, body)
 	if err != nil {
@@ -957,7 +1543,11 @@ func (c *Client) RejectApprovalRequest(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// ListAuditLogs performs a GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId) request.
+// ListAuditLogs List audit entries
+//
+// Returns what was asked of the project through PgBeam and how it was decided, newest first. Page with the time of the last entry.
+//
+// Corresponds with GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId).
 func (c *Client) ListAuditLogs(ctx context.Context, projectID ProjectID, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAuditLogsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -970,7 +1560,11 @@ func (c *Client) ListAuditLogs(ctx context.Context, projectID ProjectID, params 
 	return c.Client.Do(req)
 }
 
-// ExportAuditLogs performs a GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId) request.
+// ExportAuditLogs Export audit entries as CSV
+//
+// Streams every audit entry that matches, newest first, as CSV with one line of column names. The export is not paged.
+//
+// Corresponds with GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId).
 func (c *Client) ExportAuditLogs(ctx context.Context, projectID ProjectID, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportAuditLogsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -983,7 +1577,11 @@ func (c *Client) ExportAuditLogs(ctx context.Context, projectID ProjectID, param
 	return c.Client.Do(req)
 }
 
-// VerifyAuditChain performs a GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId) request.
+// VerifyAuditChain Verify the audit log
+//
+// Recomputes the hash chain of the audit log, so that a changed, removed or inserted entry shows. Entries older than the retention of the plan are gone, so a chain may begin after its first number.
+//
+// Corresponds with GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId).
 func (c *Client) VerifyAuditChain(ctx context.Context, projectID ProjectID, params *VerifyAuditChainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyAuditChainRequest(c.Server, projectID, params)
 	if err != nil {
@@ -996,7 +1594,11 @@ func (c *Client) VerifyAuditChain(ctx context.Context, projectID ProjectID, para
 	return c.Client.Do(req)
 }
 
-// ListDatabaseBranches performs a GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId) request.
+// ListDatabaseBranches List sandbox branches
+//
+// Returns the copies of databases that sandboxed sessions write to, newest first.
+//
+// Corresponds with GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId).
 func (c *Client) ListDatabaseBranches(ctx context.Context, projectID ProjectID, params *ListDatabaseBranchesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDatabaseBranchesRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1009,7 +1611,11 @@ func (c *Client) ListDatabaseBranches(ctx context.Context, projectID ProjectID, 
 	return c.Client.Do(req)
 }
 
-// DiscardDatabaseBranch performs a DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId) request.
+// DiscardDatabaseBranch Discard a sandbox branch
+//
+// Drops a branch with everything written to it and closes the sessions on it. The database it was copied from is not touched.
+//
+// Corresponds with DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId).
 func (c *Client) DiscardDatabaseBranch(ctx context.Context, projectID ProjectID, branchID BranchID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDiscardDatabaseBranchRequest(c.Server, projectID, branchID)
 	if err != nil {
@@ -1022,7 +1628,11 @@ func (c *Client) DiscardDatabaseBranch(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// ListDatabases performs a GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId) request.
+// ListDatabases List databases
+//
+// Returns the databases of a project, without their passwords.
+//
+// Corresponds with GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId).
 func (c *Client) ListDatabases(ctx context.Context, projectID ProjectID, params *ListDatabasesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDatabasesRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1035,8 +1645,13 @@ func (c *Client) ListDatabases(ctx context.Context, projectID ProjectID, params 
 	return c.Client.Do(req)
 }
 
-// CreateDatabaseWithBody performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request,
-// with any type of body and a specified content type.
+// CreateDatabaseWithBody Add a database to a project
+//
+// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 func (c *Client) CreateDatabaseWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateDatabaseRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -1049,8 +1664,13 @@ func (c *Client) CreateDatabaseWithBody(ctx context.Context, projectID ProjectID
 	return c.Client.Do(req)
 }
 
-// CreateDatabase performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request.
+// CreateDatabase Add a database to a project
+//
+// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 func (c *Client) CreateDatabase(ctx context.Context, projectID ProjectID, body CreateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateDatabaseRequest(c.Server, projectID, body)
 	if err != nil {
@@ -1063,7 +1683,11 @@ func (c *Client) CreateDatabase(ctx context.Context, projectID ProjectID, body C
 	return c.Client.Do(req)
 }
 
-// DeleteDatabase performs a DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId) request.
+// DeleteDatabase Remove a database from a project
+//
+// Takes a database with its replicas and cache rules out of service and closes the connections to it. Nothing is deleted in PostgreSQL itself.
+//
+// Corresponds with DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId).
 func (c *Client) DeleteDatabase(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteDatabaseRequest(c.Server, projectID, databaseID)
 	if err != nil {
@@ -1076,7 +1700,11 @@ func (c *Client) DeleteDatabase(ctx context.Context, projectID ProjectID, databa
 	return c.Client.Do(req)
 }
 
-// GetDatabase performs a GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId) request.
+// GetDatabase Get a database
+//
+// Returns a database with its pool and cache settings, without its password. An ETag comes with it.
+//
+// Corresponds with GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId).
 func (c *Client) GetDatabase(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDatabaseRequest(c.Server, projectID, databaseID)
 	if err != nil {
@@ -1089,8 +1717,13 @@ func (c *Client) GetDatabase(ctx context.Context, projectID ProjectID, databaseI
 	return c.Client.Do(req)
 }
 
-// UpdateDatabaseWithBody performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request,
-// with any type of body and a specified content type.
+// UpdateDatabaseWithBody Update a database
+//
+// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 func (c *Client) UpdateDatabaseWithBody(ctx context.Context, projectID ProjectID, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateDatabaseRequestWithBody(c.Server, projectID, databaseID, contentType, body)
 	if err != nil {
@@ -1103,8 +1736,13 @@ func (c *Client) UpdateDatabaseWithBody(ctx context.Context, projectID ProjectID
 	return c.Client.Do(req)
 }
 
-// UpdateDatabase performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request.
+// UpdateDatabase Update a database
+//
+// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 func (c *Client) UpdateDatabase(ctx context.Context, projectID ProjectID, databaseID DatabaseID, body UpdateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateDatabaseRequest(c.Server, projectID, databaseID, body)
 	if err != nil {
@@ -1117,7 +1755,11 @@ func (c *Client) UpdateDatabase(ctx context.Context, projectID ProjectID, databa
 	return c.Client.Do(req)
 }
 
-// ListCacheRules performs a GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId) request.
+// ListCacheRules List cache rules
+//
+// Returns the query shapes of a database, each with its statistics and its cache settings: those observed in traffic as well as those declared before any.
+//
+// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId).
 func (c *Client) ListCacheRules(ctx context.Context, projectID ProjectID, databaseID DatabaseID, params *ListCacheRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCacheRulesRequest(c.Server, projectID, databaseID, params)
 	if err != nil {
@@ -1130,8 +1772,13 @@ func (c *Client) ListCacheRules(ctx context.Context, projectID ProjectID, databa
 	return c.Client.Do(req)
 }
 
-// UpdateCacheRuleWithBody performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request,
-// with any type of body and a specified content type.
+// UpdateCacheRuleWithBody Set a cache rule
+//
+// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 func (c *Client) UpdateCacheRuleWithBody(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateCacheRuleRequestWithBody(c.Server, projectID, databaseID, queryHash, contentType, body)
 	if err != nil {
@@ -1144,8 +1791,13 @@ func (c *Client) UpdateCacheRuleWithBody(ctx context.Context, projectID ProjectI
 	return c.Client.Do(req)
 }
 
-// UpdateCacheRule performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request.
+// UpdateCacheRule Set a cache rule
+//
+// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 func (c *Client) UpdateCacheRule(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, body UpdateCacheRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateCacheRuleRequest(c.Server, projectID, databaseID, queryHash, body)
 	if err != nil {
@@ -1158,7 +1810,11 @@ func (c *Client) UpdateCacheRule(ctx context.Context, projectID ProjectID, datab
 	return c.Client.Do(req)
 }
 
-// ScanDatabaseForPii performs a POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId) request.
+// ScanDatabaseForPii Scan a database for personal data
+//
+// Looks for columns that hold personal or secret data, by their names and by up to 20 values of each suspect, over a read-only connection. It suggests a masking rule for every find. Nothing is stored, and no value leaves the scan. A database that cannot be reached is a result, not an error.
+//
+// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId).
 func (c *Client) ScanDatabaseForPii(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewScanDatabaseForPiiRequest(c.Server, projectID, databaseID)
 	if err != nil {
@@ -1171,7 +1827,11 @@ func (c *Client) ScanDatabaseForPii(ctx context.Context, projectID ProjectID, da
 	return c.Client.Do(req)
 }
 
-// GetSchemaCatalog performs a GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId) request.
+// GetSchemaCatalog Read the schema of a database
+//
+// Reads schemas, relations, columns and types from the database, without system schemas and without any data. Nothing is stored. A database that cannot be reached is a result, not an error.
+//
+// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId).
 func (c *Client) GetSchemaCatalog(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetSchemaCatalogRequest(c.Server, projectID, databaseID)
 	if err != nil {
@@ -1184,7 +1844,11 @@ func (c *Client) GetSchemaCatalog(ctx context.Context, projectID ProjectID, data
 	return c.Client.Do(req)
 }
 
-// TestDatabaseConnection performs a POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId) request.
+// TestDatabaseConnection Test the connection to a database
+//
+// Connects to the database as PgBeam would, logs in and asks for its version. A connection that fails is a result, not an error: the answer says why.
+//
+// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId).
 func (c *Client) TestDatabaseConnection(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTestDatabaseConnectionRequest(c.Server, projectID, databaseID)
 	if err != nil {
@@ -1197,7 +1861,11 @@ func (c *Client) TestDatabaseConnection(ctx context.Context, projectID ProjectID
 	return c.Client.Do(req)
 }
 
-// ListCustomDomains performs a GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId) request.
+// ListCustomDomains List custom domains
+//
+// Returns the custom domains of a project, verified or not. There is no operation that reads a single one.
+//
+// Corresponds with GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId).
 func (c *Client) ListCustomDomains(ctx context.Context, projectID ProjectID, params *ListCustomDomainsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCustomDomainsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1210,8 +1878,13 @@ func (c *Client) ListCustomDomains(ctx context.Context, projectID ProjectID, par
 	return c.Client.Do(req)
 }
 
-// CreateCustomDomainWithBody performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request,
-// with any type of body and a specified content type.
+// CreateCustomDomainWithBody Add a custom domain
+//
+// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 func (c *Client) CreateCustomDomainWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateCustomDomainRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -1224,8 +1897,13 @@ func (c *Client) CreateCustomDomainWithBody(ctx context.Context, projectID Proje
 	return c.Client.Do(req)
 }
 
-// CreateCustomDomain performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request.
+// CreateCustomDomain Add a custom domain
+//
+// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 func (c *Client) CreateCustomDomain(ctx context.Context, projectID ProjectID, body CreateCustomDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateCustomDomainRequest(c.Server, projectID, body)
 	if err != nil {
@@ -1238,7 +1916,11 @@ func (c *Client) CreateCustomDomain(ctx context.Context, projectID ProjectID, bo
 	return c.Client.Do(req)
 }
 
-// DeleteCustomDomain performs a DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId) request.
+// DeleteCustomDomain Remove a custom domain
+//
+// Stops serving the project under this name and gives up its certificate. The project's own host keeps working.
+//
+// Corresponds with DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId).
 func (c *Client) DeleteCustomDomain(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteCustomDomainRequest(c.Server, projectID, domainID)
 	if err != nil {
@@ -1251,7 +1933,11 @@ func (c *Client) DeleteCustomDomain(ctx context.Context, projectID ProjectID, do
 	return c.Client.Do(req)
 }
 
-// VerifyCustomDomain performs a POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId) request.
+// VerifyCustomDomain Verify a custom domain
+//
+// Looks the DNS records of a domain up now. The TXT record must carry the verification value, and a CNAME record, where there is one, must point to the project. Missing or wrong records are a result, not an error; repeat the call once DNS has caught up. A domain that is verified stays so.
+//
+// Corresponds with POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId).
 func (c *Client) VerifyCustomDomain(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyCustomDomainRequest(c.Server, projectID, domainID)
 	if err != nil {
@@ -1264,7 +1950,11 @@ func (c *Client) VerifyCustomDomain(ctx context.Context, projectID ProjectID, do
 	return c.Client.Do(req)
 }
 
-// GetProjectInsights performs a GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId) request.
+// GetProjectInsights Get query insights of a project
+//
+// Shows which query shapes ran most in a window of time, how fast they were, and how much the cache saved.
+//
+// Corresponds with GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId).
 func (c *Client) GetProjectInsights(ctx context.Context, projectID ProjectID, params *GetProjectInsightsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetProjectInsightsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1277,7 +1967,11 @@ func (c *Client) GetProjectInsights(ctx context.Context, projectID ProjectID, pa
 	return c.Client.Do(req)
 }
 
-// GetProjectMetrics performs a GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId) request.
+// GetProjectMetrics Get metrics of a project
+//
+// Returns what the data planes measured, newest first: queries, cache hits, connections and latencies of one region in one interval each.
+//
+// Corresponds with GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId).
 func (c *Client) GetProjectMetrics(ctx context.Context, projectID ProjectID, params *GetProjectMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetProjectMetricsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1290,8 +1984,13 @@ func (c *Client) GetProjectMetrics(ctx context.Context, projectID ProjectID, par
 	return c.Client.Do(req)
 }
 
-// LintMigrationWithBody performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request,
-// with any type of body and a specified content type.
+// LintMigrationWithBody Check a migration
+//
+// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 func (c *Client) LintMigrationWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLintMigrationRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -1304,8 +2003,13 @@ func (c *Client) LintMigrationWithBody(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// LintMigration performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request.
+// LintMigration Check a migration
+//
+// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 func (c *Client) LintMigration(ctx context.Context, projectID ProjectID, body LintMigrationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLintMigrationRequest(c.Server, projectID, body)
 	if err != nil {
@@ -1318,7 +2022,11 @@ func (c *Client) LintMigration(ctx context.Context, projectID ProjectID, body Li
 	return c.Client.Do(req)
 }
 
-// ListPolicyProfiles performs a GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId) request.
+// ListPolicyProfiles List policy profiles
+//
+// Returns the policy profiles of a project.
+//
+// Corresponds with GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId).
 func (c *Client) ListPolicyProfiles(ctx context.Context, projectID ProjectID, params *ListPolicyProfilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListPolicyProfilesRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1331,8 +2039,13 @@ func (c *Client) ListPolicyProfiles(ctx context.Context, projectID ProjectID, pa
 	return c.Client.Do(req)
 }
 
-// CreatePolicyProfileWithBody performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request,
-// with any type of body and a specified content type.
+// CreatePolicyProfileWithBody Create a policy profile
+//
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 func (c *Client) CreatePolicyProfileWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreatePolicyProfileRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -1345,8 +2058,13 @@ func (c *Client) CreatePolicyProfileWithBody(ctx context.Context, projectID Proj
 	return c.Client.Do(req)
 }
 
-// CreatePolicyProfile performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request.
+// CreatePolicyProfile Create a policy profile
+//
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 func (c *Client) CreatePolicyProfile(ctx context.Context, projectID ProjectID, body CreatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreatePolicyProfileRequest(c.Server, projectID, body)
 	if err != nil {
@@ -1359,7 +2077,11 @@ func (c *Client) CreatePolicyProfile(ctx context.Context, projectID ProjectID, b
 	return c.Client.Do(req)
 }
 
-// DeletePolicyProfile performs a DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId) request.
+// DeletePolicyProfile Delete a policy profile
+//
+// Deletes a policy profile that nothing uses. Refused while a credential is bound to it.
+//
+// Corresponds with DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId).
 func (c *Client) DeletePolicyProfile(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeletePolicyProfileRequest(c.Server, projectID, policyID)
 	if err != nil {
@@ -1372,7 +2094,11 @@ func (c *Client) DeletePolicyProfile(ctx context.Context, projectID ProjectID, p
 	return c.Client.Do(req)
 }
 
-// GetPolicyProfile performs a GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId) request.
+// GetPolicyProfile Get a policy profile
+//
+// Returns a policy profile. An ETag comes with it.
+//
+// Corresponds with GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId).
 func (c *Client) GetPolicyProfile(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetPolicyProfileRequest(c.Server, projectID, policyID)
 	if err != nil {
@@ -1385,8 +2111,13 @@ func (c *Client) GetPolicyProfile(ctx context.Context, projectID ProjectID, poli
 	return c.Client.Do(req)
 }
 
-// UpdatePolicyProfileWithBody performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request,
-// with any type of body and a specified content type.
+// UpdatePolicyProfileWithBody Update a policy profile
+//
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 func (c *Client) UpdatePolicyProfileWithBody(ctx context.Context, projectID ProjectID, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdatePolicyProfileRequestWithBody(c.Server, projectID, policyID, contentType, body)
 	if err != nil {
@@ -1399,8 +2130,13 @@ func (c *Client) UpdatePolicyProfileWithBody(ctx context.Context, projectID Proj
 	return c.Client.Do(req)
 }
 
-// UpdatePolicyProfile performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request.
+// UpdatePolicyProfile Update a policy profile
+//
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 func (c *Client) UpdatePolicyProfile(ctx context.Context, projectID ProjectID, policyID PolicyID, body UpdatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdatePolicyProfileRequest(c.Server, projectID, policyID, body)
 	if err != nil {
@@ -1413,8 +2149,13 @@ func (c *Client) UpdatePolicyProfile(ctx context.Context, projectID ProjectID, p
 	return c.Client.Do(req)
 }
 
-// DryEvalPolicyWithBody performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request,
-// with any type of body and a specified content type.
+// DryEvalPolicyWithBody Try a statement against a policy
+//
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 func (c *Client) DryEvalPolicyWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDryEvalPolicyRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -1427,8 +2168,13 @@ func (c *Client) DryEvalPolicyWithBody(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// DryEvalPolicy performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request.
+// DryEvalPolicy Try a statement against a policy
+//
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 func (c *Client) DryEvalPolicy(ctx context.Context, projectID ProjectID, body DryEvalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDryEvalPolicyRequest(c.Server, projectID, body)
 	if err != nil {
@@ -1441,8 +2187,13 @@ func (c *Client) DryEvalPolicy(ctx context.Context, projectID ProjectID, body Dr
 	return c.Client.Do(req)
 }
 
-// ReplayPolicyWithBody performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request,
-// with any type of body and a specified content type.
+// ReplayPolicyWithBody Replay recorded traffic against a policy
+//
+// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 func (c *Client) ReplayPolicyWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplayPolicyRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -1455,8 +2206,13 @@ func (c *Client) ReplayPolicyWithBody(ctx context.Context, projectID ProjectID, 
 	return c.Client.Do(req)
 }
 
-// ReplayPolicy performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request.
+// ReplayPolicy Replay recorded traffic against a policy
+//
+// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 func (c *Client) ReplayPolicy(ctx context.Context, projectID ProjectID, body ReplayPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplayPolicyRequest(c.Server, projectID, body)
 	if err != nil {
@@ -1469,7 +2225,11 @@ func (c *Client) ReplayPolicy(ctx context.Context, projectID ProjectID, body Rep
 	return c.Client.Do(req)
 }
 
-// GetProjectUsage performs a GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId) request.
+// GetProjectUsage Get daily usage of a project
+//
+// Returns the usage of a project, one entry for each UTC day and region with traffic.
+//
+// Corresponds with GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId).
 func (c *Client) GetProjectUsage(ctx context.Context, projectID ProjectID, params *GetProjectUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetProjectUsageRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1482,7 +2242,11 @@ func (c *Client) GetProjectUsage(ctx context.Context, projectID ProjectID, param
 	return c.Client.Do(req)
 }
 
-// ListWebhookEndpoints performs a GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId) request.
+// ListWebhookEndpoints List webhook endpoints
+//
+// Returns the webhook endpoints of a project, without their secrets.
+//
+// Corresponds with GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId).
 func (c *Client) ListWebhookEndpoints(ctx context.Context, projectID ProjectID, params *ListWebhookEndpointsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListWebhookEndpointsRequest(c.Server, projectID, params)
 	if err != nil {
@@ -1495,8 +2259,13 @@ func (c *Client) ListWebhookEndpoints(ctx context.Context, projectID ProjectID, 
 	return c.Client.Do(req)
 }
 
-// CreateWebhookEndpointWithBody performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request,
-// with any type of body and a specified content type.
+// CreateWebhookEndpointWithBody Create a webhook endpoint
+//
+// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 func (c *Client) CreateWebhookEndpointWithBody(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateWebhookEndpointRequestWithBody(c.Server, projectID, contentType, body)
 	if err != nil {
@@ -1509,8 +2278,13 @@ func (c *Client) CreateWebhookEndpointWithBody(ctx context.Context, projectID Pr
 	return c.Client.Do(req)
 }
 
-// CreateWebhookEndpoint performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request.
+// CreateWebhookEndpoint Create a webhook endpoint
+//
+// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 func (c *Client) CreateWebhookEndpoint(ctx context.Context, projectID ProjectID, body CreateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateWebhookEndpointRequest(c.Server, projectID, body)
 	if err != nil {
@@ -1523,7 +2297,11 @@ func (c *Client) CreateWebhookEndpoint(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// DeleteWebhookEndpoint performs a DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId) request.
+// DeleteWebhookEndpoint Delete a webhook endpoint
+//
+// Deletes a webhook endpoint together with deliveries that are still due.
+//
+// Corresponds with DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId).
 func (c *Client) DeleteWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteWebhookEndpointRequest(c.Server, projectID, webhookID)
 	if err != nil {
@@ -1536,7 +2314,11 @@ func (c *Client) DeleteWebhookEndpoint(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// GetWebhookEndpoint performs a GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId) request.
+// GetWebhookEndpoint Get a webhook endpoint
+//
+// Returns a webhook endpoint without its secret. An ETag comes with it.
+//
+// Corresponds with GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId).
 func (c *Client) GetWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetWebhookEndpointRequest(c.Server, projectID, webhookID)
 	if err != nil {
@@ -1549,8 +2331,13 @@ func (c *Client) GetWebhookEndpoint(ctx context.Context, projectID ProjectID, we
 	return c.Client.Do(req)
 }
 
-// UpdateWebhookEndpointWithBody performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request,
-// with any type of body and a specified content type.
+// UpdateWebhookEndpointWithBody Update a webhook endpoint
+//
+// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 func (c *Client) UpdateWebhookEndpointWithBody(ctx context.Context, projectID ProjectID, webhookID WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateWebhookEndpointRequestWithBody(c.Server, projectID, webhookID, contentType, body)
 	if err != nil {
@@ -1563,8 +2350,13 @@ func (c *Client) UpdateWebhookEndpointWithBody(ctx context.Context, projectID Pr
 	return c.Client.Do(req)
 }
 
-// UpdateWebhookEndpoint performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request.
+// UpdateWebhookEndpoint Update a webhook endpoint
+//
+// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+//
 // Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 func (c *Client) UpdateWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, body UpdateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateWebhookEndpointRequest(c.Server, projectID, webhookID, body)
 	if err != nil {
@@ -1577,7 +2369,11 @@ func (c *Client) UpdateWebhookEndpoint(ctx context.Context, projectID ProjectID,
 	return c.Client.Do(req)
 }
 
-// TestWebhookEndpoint performs a POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId) request.
+// TestWebhookEndpoint Send a test event
+//
+// Sends an event of the type `webhook.test` to the endpoint, whatever events it is subscribed to, and reports how the receiver answered.
+//
+// Corresponds with POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId).
 func (c *Client) TestWebhookEndpoint(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTestWebhookEndpointRequest(c.Server, projectID, webhookID)
 	if err != nil {
@@ -1590,7 +2386,11 @@ func (c *Client) TestWebhookEndpoint(ctx context.Context, projectID ProjectID, w
 	return c.Client.Do(req)
 }
 
-// ListRegions performs a GET /v1/regions (the `ListRegions` operationId) request.
+// ListRegions List regions
+//
+// Returns the regions that data planes run in, including those that take no new projects at present. Use an id from here as the pool region of a database.
+//
+// Corresponds with GET /v1/regions (the `ListRegions` operationId).
 func (c *Client) ListRegions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRegionsRequest(c.Server)
 	if err != nil {
@@ -5188,449 +5988,805 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ListReplicasWithResponse performs a GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId) request.
+	// ListReplicasWithResponse List read replicas
+	//
+	// Returns the read replicas of a database. The list is not paged.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId).
 	ListReplicasWithResponse(ctx context.Context, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*ListReplicasHTTPResponse, error)
 
-	// CreateReplicaWithBodyWithResponse performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateReplicaWithBodyWithResponse Add a read replica
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 	CreateReplicaWithBodyWithResponse(ctx context.Context, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateReplicaHTTPResponse, error)
 
-	// CreateReplicaWithResponse performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request.
+	// CreateReplicaWithResponse Add a read replica
+	//
+	// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 	CreateReplicaWithResponse(ctx context.Context, databaseID DatabaseID, body CreateReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateReplicaHTTPResponse, error)
 
-	// DeleteReplicaWithResponse performs a DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId) request.
+	// DeleteReplicaWithResponse Remove a read replica
+	//
+	// Takes a read replica out of rotation. Its reads go to the other replicas, or to the primary when none is left.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId).
 	DeleteReplicaWithResponse(ctx context.Context, databaseID DatabaseID, replicaID ReplicaID, reqEditors ...RequestEditorFn) (*DeleteReplicaHTTPResponse, error)
 
-	// GetHealthWithResponse performs a GET /v1/health (the `GetHealth` operationId) request.
+	// GetHealthWithResponse Check the health of the service
+	//
+	// Says whether the service answers and which version it is. It needs no authentication, so load balancers and monitors may call it.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/health (the `GetHealth` operationId).
 	GetHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthHTTPResponse, error)
 
-	// McpTransportWithBodyWithResponse performs a POST /v1/mcp (the `McpTransport` operationId) request,
-	// with any type of body and a specified content type.
+	// McpTransportWithBodyWithResponse Speak MCP with this API
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 	McpTransportWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*McpTransportHTTPResponse, error)
 
-	// McpTransportWithResponse performs a POST /v1/mcp (the `McpTransport` operationId) request.
+	// McpTransportWithResponse Speak MCP with this API
+	//
+	// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 	McpTransportWithResponse(ctx context.Context, body McpTransportJSONRequestBody, reqEditors ...RequestEditorFn) (*McpTransportHTTPResponse, error)
 
-	// ListOrganizationsWithResponse performs a GET /v1/organizations (the `ListOrganizations` operationId) request.
+	// ListOrganizationsWithResponse List the organizations of the caller
+	//
+	// Returns every organization that the caller may act in. An API key of an organization sees exactly that one; a signed-in person sees all memberships, each with the role held there. The list is not paged.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
 	ListOrganizationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOrganizationsHTTPResponse, error)
 
-	// GetOrganizationPlanWithResponse performs a GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId) request.
+	// GetOrganizationPlanWithResponse Get the plan of an organization
+	//
+	// Returns the plan of an organization with its limits, its subscription and its spend limit, and whether that limit has been reached in this billing period.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId).
 	GetOrganizationPlanWithResponse(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*GetOrganizationPlanHTTPResponse, error)
 
-	// ListSelfHostEnrollmentsWithResponse performs a GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId) request.
+	// ListSelfHostEnrollmentsWithResponse List enrollments of self-hosted data planes
+	//
+	// Returns all enrollments of the organization, newest first, without their tokens. The list is not paged.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId).
 	ListSelfHostEnrollmentsWithResponse(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*ListSelfHostEnrollmentsHTTPResponse, error)
 
-	// CreateSelfHostEnrollmentWithBodyWithResponse performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateSelfHostEnrollmentWithBodyWithResponse Enroll a self-hosted data plane
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 	CreateSelfHostEnrollmentWithBodyWithResponse(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSelfHostEnrollmentHTTPResponse, error)
 
-	// CreateSelfHostEnrollmentWithResponse performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request.
+	// CreateSelfHostEnrollmentWithResponse Enroll a self-hosted data plane
+	//
+	// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 	CreateSelfHostEnrollmentWithResponse(ctx context.Context, orgID OrgID, body CreateSelfHostEnrollmentJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSelfHostEnrollmentHTTPResponse, error)
 
-	// RevokeSelfHostEnrollmentWithResponse performs a DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId) request.
+	// RevokeSelfHostEnrollmentWithResponse Revoke the enrollment of a data plane
+	//
+	// Ends an enrollment for good: a data plane that presents its token is refused, and one that is connected is cut off. Enroll again to let it back in.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId).
 	RevokeSelfHostEnrollmentWithResponse(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*RevokeSelfHostEnrollmentHTTPResponse, error)
 
-	// RotateSelfHostEnrollmentWithResponse performs a POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId) request.
+	// RotateSelfHostEnrollmentWithResponse Rotate the token of an enrollment
+	//
+	// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId).
 	RotateSelfHostEnrollmentWithResponse(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*RotateSelfHostEnrollmentHTTPResponse, error)
 
-	// UpdateSpendLimitWithBodyWithResponse performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateSpendLimitWithBodyWithResponse Set or lift the spend limit
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 	UpdateSpendLimitWithBodyWithResponse(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSpendLimitHTTPResponse, error)
 
-	// UpdateSpendLimitWithResponse performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request.
+	// UpdateSpendLimitWithResponse Set or lift the spend limit
+	//
+	// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 	UpdateSpendLimitWithResponse(ctx context.Context, orgID OrgID, body UpdateSpendLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSpendLimitHTTPResponse, error)
 
-	// GetOrganizationUsageWithResponse performs a GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId) request.
+	// GetOrganizationUsageWithResponse Get daily usage of an organization
+	//
+	// Returns the usage of all projects of an organization together, one entry for each UTC day with traffic.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId).
 	GetOrganizationUsageWithResponse(ctx context.Context, orgID OrgID, params *GetOrganizationUsageParams, reqEditors ...RequestEditorFn) (*GetOrganizationUsageHTTPResponse, error)
 
-	// ListPlansWithResponse performs a GET /v1/plans (the `ListPlans` operationId) request.
+	// ListPlansWithResponse List plans
+	//
+	// Returns the plans that an organization can subscribe to, with their prices in US dollars and their limits.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/plans (the `ListPlans` operationId).
 	ListPlansWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPlansHTTPResponse, error)
 
-	// ListProjectsWithResponse performs a GET /v1/projects (the `ListProjects` operationId) request.
+	// ListProjectsWithResponse List projects
+	//
+	// Returns the projects of one organization. Deleted projects are not among them.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects (the `ListProjects` operationId).
 	ListProjectsWithResponse(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*ListProjectsHTTPResponse, error)
 
-	// CreateProjectWithBodyWithResponse performs a POST /v1/projects (the `CreateProject` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateProjectWithBodyWithResponse Create a project with its primary database
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 	CreateProjectWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectHTTPResponse, error)
 
-	// CreateProjectWithResponse performs a POST /v1/projects (the `CreateProject` operationId) request.
+	// CreateProjectWithResponse Create a project with its primary database
+	//
+	// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 	CreateProjectWithResponse(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectHTTPResponse, error)
 
-	// DeleteProjectWithResponse performs a DELETE /v1/projects/{project_id} (the `DeleteProject` operationId) request.
+	// DeleteProjectWithResponse Delete a project
+	//
+	// Takes the project and its databases, replicas, domains, policies and credentials out of service; connections are closed and its host answers no more. Nothing is deleted in PostgreSQL itself. The name is free for a new project.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/projects/{project_id} (the `DeleteProject` operationId).
 	DeleteProjectWithResponse(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*DeleteProjectHTTPResponse, error)
 
-	// GetProjectWithResponse performs a GET /v1/projects/{project_id} (the `GetProject` operationId) request.
+	// GetProjectWithResponse Get a project
+	//
+	// Returns a project with its settings, limits and counters. An ETag comes with it.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id} (the `GetProject` operationId).
 	GetProjectWithResponse(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*GetProjectHTTPResponse, error)
 
-	// UpdateProjectWithBodyWithResponse performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateProjectWithBodyWithResponse Update a project
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 	UpdateProjectWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectHTTPResponse, error)
 
-	// UpdateProjectWithResponse performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request.
+	// UpdateProjectWithResponse Update a project
+	//
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 	UpdateProjectWithResponse(ctx context.Context, projectID ProjectID, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectHTTPResponse, error)
 
-	// ListAgentCredentialsWithResponse performs a GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId) request.
+	// ListAgentCredentialsWithResponse List credentials
+	//
+	// Returns the credentials of a project without their secrets. Revoked ones are not among them.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId).
 	ListAgentCredentialsWithResponse(ctx context.Context, projectID ProjectID, params *ListAgentCredentialsParams, reqEditors ...RequestEditorFn) (*ListAgentCredentialsHTTPResponse, error)
 
-	// CreateAgentCredentialWithBodyWithResponse performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateAgentCredentialWithBodyWithResponse Issue a credential
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 	CreateAgentCredentialWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAgentCredentialHTTPResponse, error)
 
-	// CreateAgentCredentialWithResponse performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request.
+	// CreateAgentCredentialWithResponse Issue a credential
+	//
+	// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 	CreateAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, body CreateAgentCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAgentCredentialHTTPResponse, error)
 
-	// RevokeAgentCredentialWithResponse performs a DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId) request.
+	// RevokeAgentCredentialWithResponse Revoke a credential
+	//
+	// Ends a credential for good: the next statement of every open session is refused and idle sessions are closed within a second. Its name is free for a new credential; its audit entries stay.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId).
 	RevokeAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*RevokeAgentCredentialHTTPResponse, error)
 
-	// GetAgentCredentialWithResponse performs a GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId) request.
+	// GetAgentCredentialWithResponse Get a credential
+	//
+	// Returns a credential without its secrets. A revoked one is answered like one that does not exist. An ETag comes with it.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId).
 	GetAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*GetAgentCredentialHTTPResponse, error)
 
-	// UpdateAgentCredentialStatusWithBodyWithResponse performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateAgentCredentialStatusWithBodyWithResponse Disable or enable a credential
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 	UpdateAgentCredentialStatusWithBodyWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAgentCredentialStatusHTTPResponse, error)
 
-	// UpdateAgentCredentialStatusWithResponse performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request.
+	// UpdateAgentCredentialStatusWithResponse Disable or enable a credential
+	//
+	// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 	UpdateAgentCredentialStatusWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, body UpdateAgentCredentialStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAgentCredentialStatusHTTPResponse, error)
 
-	// RotateAgentCredentialWithResponse performs a POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId) request.
+	// RotateAgentCredentialWithResponse Rotate the secrets of a credential
+	//
+	// Issues a new password and a new MCP token under the same id, user name, policy and audit history. The old ones end at once, and so do sessions opened with them. The new secrets are returned here and never again. For a change without interruption issue a second credential instead.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId).
 	RotateAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*RotateAgentCredentialHTTPResponse, error)
 
-	// ListAnomalyAlertsWithResponse performs a GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId) request.
+	// ListAnomalyAlertsWithResponse List anomaly alerts
+	//
+	// Returns alerts about credentials that departed from their usual behaviour, newest first.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId).
 	ListAnomalyAlertsWithResponse(ctx context.Context, projectID ProjectID, params *ListAnomalyAlertsParams, reqEditors ...RequestEditorFn) (*ListAnomalyAlertsHTTPResponse, error)
 
-	// UpdateAnomalyAlertWithBodyWithResponse performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateAnomalyAlertWithBodyWithResponse Acknowledge or resolve an alert
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 	UpdateAnomalyAlertWithBodyWithResponse(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAnomalyAlertHTTPResponse, error)
 
-	// UpdateAnomalyAlertWithResponse performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request.
+	// UpdateAnomalyAlertWithResponse Acknowledge or resolve an alert
+	//
+	// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 	UpdateAnomalyAlertWithResponse(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, body UpdateAnomalyAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAnomalyAlertHTTPResponse, error)
 
-	// ListApprovalRequestsWithResponse performs a GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId) request.
+	// ListApprovalRequestsWithResponse List approval requests
+	//
+	// Returns statements that wait or waited for a reviewer, newest first.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId).
 	ListApprovalRequestsWithResponse(ctx context.Context, projectID ProjectID, params *ListApprovalRequestsParams, reqEditors ...RequestEditorFn) (*ListApprovalRequestsHTTPResponse, error)
 
-	// ApproveApprovalRequestWithBodyWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request,
-	// with any type of body and a specified content type.
+	// ApproveApprovalRequestWithBodyWithResponse Approve a held statement
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 	ApproveApprovalRequestWithBodyWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApprovalRequestHTTPResponse, error)
 
-	// ApproveApprovalRequestWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request.
+	// ApproveApprovalRequestWithResponse Approve a held statement
+	//
+	// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 	ApproveApprovalRequestWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body ApproveApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApprovalRequestHTTPResponse, error)
 
-	// RejectApprovalRequestWithBodyWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request,
-	// with any type of body and a specified content type.
+	// RejectApprovalRequestWithBodyWithResponse Reject a held statement
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Refuses a held statement. The client that waits for it gets an error that names the request.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 	RejectApprovalRequestWithBodyWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectApprovalRequestHTTPResponse, error)
 
-	// RejectApprovalRequestWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request.
+	// RejectApprovalRequestWithResponse Reject a held statement
+	//
+	// Refuses a held statement. The client that waits for it gets an error that names the request.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 	RejectApprovalRequestWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body RejectApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectApprovalRequestHTTPResponse, error)
 
-	// ListAuditLogsWithResponse performs a GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId) request.
+	// ListAuditLogsWithResponse List audit entries
+	//
+	// Returns what was asked of the project through PgBeam and how it was decided, newest first. Page with the time of the last entry.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId).
 	ListAuditLogsWithResponse(ctx context.Context, projectID ProjectID, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*ListAuditLogsHTTPResponse, error)
 
-	// ExportAuditLogsWithResponse performs a GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId) request.
+	// ExportAuditLogsWithResponse Export audit entries as CSV
+	//
+	// Streams every audit entry that matches, newest first, as CSV with one line of column names. The export is not paged.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId).
 	ExportAuditLogsWithResponse(ctx context.Context, projectID ProjectID, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*ExportAuditLogsHTTPResponse, error)
 
-	// VerifyAuditChainWithResponse performs a GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId) request.
+	// VerifyAuditChainWithResponse Verify the audit log
+	//
+	// Recomputes the hash chain of the audit log, so that a changed, removed or inserted entry shows. Entries older than the retention of the plan are gone, so a chain may begin after its first number.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId).
 	VerifyAuditChainWithResponse(ctx context.Context, projectID ProjectID, params *VerifyAuditChainParams, reqEditors ...RequestEditorFn) (*VerifyAuditChainHTTPResponse, error)
 
-	// ListDatabaseBranchesWithResponse performs a GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId) request.
+	// ListDatabaseBranchesWithResponse List sandbox branches
+	//
+	// Returns the copies of databases that sandboxed sessions write to, newest first.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId).
 	ListDatabaseBranchesWithResponse(ctx context.Context, projectID ProjectID, params *ListDatabaseBranchesParams, reqEditors ...RequestEditorFn) (*ListDatabaseBranchesHTTPResponse, error)
 
-	// DiscardDatabaseBranchWithResponse performs a DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId) request.
+	// DiscardDatabaseBranchWithResponse Discard a sandbox branch
+	//
+	// Drops a branch with everything written to it and closes the sessions on it. The database it was copied from is not touched.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId).
 	DiscardDatabaseBranchWithResponse(ctx context.Context, projectID ProjectID, branchID BranchID, reqEditors ...RequestEditorFn) (*DiscardDatabaseBranchHTTPResponse, error)
 
-	// ListDatabasesWithResponse performs a GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId) request.
+	// ListDatabasesWithResponse List databases
+	//
+	// Returns the databases of a project, without their passwords.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId).
 	ListDatabasesWithResponse(ctx context.Context, projectID ProjectID, params *ListDatabasesParams, reqEditors ...RequestEditorFn) (*ListDatabasesHTTPResponse, error)
 
-	// CreateDatabaseWithBodyWithResponse performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateDatabaseWithBodyWithResponse Add a database to a project
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 	CreateDatabaseWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDatabaseHTTPResponse, error)
 
-	// CreateDatabaseWithResponse performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request.
+	// CreateDatabaseWithResponse Add a database to a project
+	//
+	// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 	CreateDatabaseWithResponse(ctx context.Context, projectID ProjectID, body CreateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDatabaseHTTPResponse, error)
 
-	// DeleteDatabaseWithResponse performs a DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId) request.
+	// DeleteDatabaseWithResponse Remove a database from a project
+	//
+	// Takes a database with its replicas and cache rules out of service and closes the connections to it. Nothing is deleted in PostgreSQL itself.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId).
 	DeleteDatabaseWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*DeleteDatabaseHTTPResponse, error)
 
-	// GetDatabaseWithResponse performs a GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId) request.
+	// GetDatabaseWithResponse Get a database
+	//
+	// Returns a database with its pool and cache settings, without its password. An ETag comes with it.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId).
 	GetDatabaseWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*GetDatabaseHTTPResponse, error)
 
-	// UpdateDatabaseWithBodyWithResponse performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateDatabaseWithBodyWithResponse Update a database
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 	UpdateDatabaseWithBodyWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDatabaseHTTPResponse, error)
 
-	// UpdateDatabaseWithResponse performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request.
+	// UpdateDatabaseWithResponse Update a database
+	//
+	// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 	UpdateDatabaseWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, body UpdateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDatabaseHTTPResponse, error)
 
-	// ListCacheRulesWithResponse performs a GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId) request.
+	// ListCacheRulesWithResponse List cache rules
+	//
+	// Returns the query shapes of a database, each with its statistics and its cache settings: those observed in traffic as well as those declared before any.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId).
 	ListCacheRulesWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, params *ListCacheRulesParams, reqEditors ...RequestEditorFn) (*ListCacheRulesHTTPResponse, error)
 
-	// UpdateCacheRuleWithBodyWithResponse performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateCacheRuleWithBodyWithResponse Set a cache rule
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 	UpdateCacheRuleWithBodyWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCacheRuleHTTPResponse, error)
 
-	// UpdateCacheRuleWithResponse performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request.
+	// UpdateCacheRuleWithResponse Set a cache rule
+	//
+	// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 	UpdateCacheRuleWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, body UpdateCacheRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCacheRuleHTTPResponse, error)
 
-	// ScanDatabaseForPiiWithResponse performs a POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId) request.
+	// ScanDatabaseForPiiWithResponse Scan a database for personal data
+	//
+	// Looks for columns that hold personal or secret data, by their names and by up to 20 values of each suspect, over a read-only connection. It suggests a masking rule for every find. Nothing is stored, and no value leaves the scan. A database that cannot be reached is a result, not an error.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId).
 	ScanDatabaseForPiiWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*ScanDatabaseForPiiHTTPResponse, error)
 
-	// GetSchemaCatalogWithResponse performs a GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId) request.
+	// GetSchemaCatalogWithResponse Read the schema of a database
+	//
+	// Reads schemas, relations, columns and types from the database, without system schemas and without any data. Nothing is stored. A database that cannot be reached is a result, not an error.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId).
 	GetSchemaCatalogWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*GetSchemaCatalogHTTPResponse, error)
 
-	// TestDatabaseConnectionWithResponse performs a POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId) request.
+	// TestDatabaseConnectionWithResponse Test the connection to a database
+	//
+	// Connects to the database as PgBeam would, logs in and asks for its version. A connection that fails is a result, not an error: the answer says why.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId).
 	TestDatabaseConnectionWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*TestDatabaseConnectionHTTPResponse, error)
 
-	// ListCustomDomainsWithResponse performs a GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId) request.
+	// ListCustomDomainsWithResponse List custom domains
+	//
+	// Returns the custom domains of a project, verified or not. There is no operation that reads a single one.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId).
 	ListCustomDomainsWithResponse(ctx context.Context, projectID ProjectID, params *ListCustomDomainsParams, reqEditors ...RequestEditorFn) (*ListCustomDomainsHTTPResponse, error)
 
-	// CreateCustomDomainWithBodyWithResponse performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateCustomDomainWithBodyWithResponse Add a custom domain
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 	CreateCustomDomainWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomDomainHTTPResponse, error)
 
-	// CreateCustomDomainWithResponse performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request.
+	// CreateCustomDomainWithResponse Add a custom domain
+	//
+	// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 	CreateCustomDomainWithResponse(ctx context.Context, projectID ProjectID, body CreateCustomDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCustomDomainHTTPResponse, error)
 
-	// DeleteCustomDomainWithResponse performs a DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId) request.
+	// DeleteCustomDomainWithResponse Remove a custom domain
+	//
+	// Stops serving the project under this name and gives up its certificate. The project's own host keeps working.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId).
 	DeleteCustomDomainWithResponse(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*DeleteCustomDomainHTTPResponse, error)
 
-	// VerifyCustomDomainWithResponse performs a POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId) request.
+	// VerifyCustomDomainWithResponse Verify a custom domain
+	//
+	// Looks the DNS records of a domain up now. The TXT record must carry the verification value, and a CNAME record, where there is one, must point to the project. Missing or wrong records are a result, not an error; repeat the call once DNS has caught up. A domain that is verified stays so.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId).
 	VerifyCustomDomainWithResponse(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*VerifyCustomDomainHTTPResponse, error)
 
-	// GetProjectInsightsWithResponse performs a GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId) request.
+	// GetProjectInsightsWithResponse Get query insights of a project
+	//
+	// Shows which query shapes ran most in a window of time, how fast they were, and how much the cache saved.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId).
 	GetProjectInsightsWithResponse(ctx context.Context, projectID ProjectID, params *GetProjectInsightsParams, reqEditors ...RequestEditorFn) (*GetProjectInsightsHTTPResponse, error)
 
-	// GetProjectMetricsWithResponse performs a GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId) request.
+	// GetProjectMetricsWithResponse Get metrics of a project
+	//
+	// Returns what the data planes measured, newest first: queries, cache hits, connections and latencies of one region in one interval each.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId).
 	GetProjectMetricsWithResponse(ctx context.Context, projectID ProjectID, params *GetProjectMetricsParams, reqEditors ...RequestEditorFn) (*GetProjectMetricsHTTPResponse, error)
 
-	// LintMigrationWithBodyWithResponse performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request,
-	// with any type of body and a specified content type.
+	// LintMigrationWithBodyWithResponse Check a migration
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 	LintMigrationWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LintMigrationHTTPResponse, error)
 
-	// LintMigrationWithResponse performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request.
+	// LintMigrationWithResponse Check a migration
+	//
+	// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 	LintMigrationWithResponse(ctx context.Context, projectID ProjectID, body LintMigrationJSONRequestBody, reqEditors ...RequestEditorFn) (*LintMigrationHTTPResponse, error)
 
-	// ListPolicyProfilesWithResponse performs a GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId) request.
+	// ListPolicyProfilesWithResponse List policy profiles
+	//
+	// Returns the policy profiles of a project.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId).
 	ListPolicyProfilesWithResponse(ctx context.Context, projectID ProjectID, params *ListPolicyProfilesParams, reqEditors ...RequestEditorFn) (*ListPolicyProfilesHTTPResponse, error)
 
-	// CreatePolicyProfileWithBodyWithResponse performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request,
-	// with any type of body and a specified content type.
+	// CreatePolicyProfileWithBodyWithResponse Create a policy profile
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 	CreatePolicyProfileWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePolicyProfileHTTPResponse, error)
 
-	// CreatePolicyProfileWithResponse performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request.
+	// CreatePolicyProfileWithResponse Create a policy profile
+	//
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 	CreatePolicyProfileWithResponse(ctx context.Context, projectID ProjectID, body CreatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePolicyProfileHTTPResponse, error)
 
-	// DeletePolicyProfileWithResponse performs a DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId) request.
+	// DeletePolicyProfileWithResponse Delete a policy profile
+	//
+	// Deletes a policy profile that nothing uses. Refused while a credential is bound to it.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId).
 	DeletePolicyProfileWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*DeletePolicyProfileHTTPResponse, error)
 
-	// GetPolicyProfileWithResponse performs a GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId) request.
+	// GetPolicyProfileWithResponse Get a policy profile
+	//
+	// Returns a policy profile. An ETag comes with it.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId).
 	GetPolicyProfileWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*GetPolicyProfileHTTPResponse, error)
 
-	// UpdatePolicyProfileWithBodyWithResponse performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdatePolicyProfileWithBodyWithResponse Update a policy profile
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 	UpdatePolicyProfileWithBodyWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdatePolicyProfileHTTPResponse, error)
 
-	// UpdatePolicyProfileWithResponse performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request.
+	// UpdatePolicyProfileWithResponse Update a policy profile
+	//
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 	UpdatePolicyProfileWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, body UpdatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdatePolicyProfileHTTPResponse, error)
 
-	// DryEvalPolicyWithBodyWithResponse performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request,
-	// with any type of body and a specified content type.
+	// DryEvalPolicyWithBodyWithResponse Try a statement against a policy
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 	DryEvalPolicyWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DryEvalPolicyHTTPResponse, error)
 
-	// DryEvalPolicyWithResponse performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request.
+	// DryEvalPolicyWithResponse Try a statement against a policy
+	//
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 	DryEvalPolicyWithResponse(ctx context.Context, projectID ProjectID, body DryEvalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*DryEvalPolicyHTTPResponse, error)
 
-	// ReplayPolicyWithBodyWithResponse performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request,
-	// with any type of body and a specified content type.
+	// ReplayPolicyWithBodyWithResponse Replay recorded traffic against a policy
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 	ReplayPolicyWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplayPolicyHTTPResponse, error)
 
-	// ReplayPolicyWithResponse performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request.
+	// ReplayPolicyWithResponse Replay recorded traffic against a policy
+	//
+	// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 	ReplayPolicyWithResponse(ctx context.Context, projectID ProjectID, body ReplayPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplayPolicyHTTPResponse, error)
 
-	// GetProjectUsageWithResponse performs a GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId) request.
+	// GetProjectUsageWithResponse Get daily usage of a project
+	//
+	// Returns the usage of a project, one entry for each UTC day and region with traffic.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId).
 	GetProjectUsageWithResponse(ctx context.Context, projectID ProjectID, params *GetProjectUsageParams, reqEditors ...RequestEditorFn) (*GetProjectUsageHTTPResponse, error)
 
-	// ListWebhookEndpointsWithResponse performs a GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId) request.
+	// ListWebhookEndpointsWithResponse List webhook endpoints
+	//
+	// Returns the webhook endpoints of a project, without their secrets.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId).
 	ListWebhookEndpointsWithResponse(ctx context.Context, projectID ProjectID, params *ListWebhookEndpointsParams, reqEditors ...RequestEditorFn) (*ListWebhookEndpointsHTTPResponse, error)
 
-	// CreateWebhookEndpointWithBodyWithResponse performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request,
-	// with any type of body and a specified content type.
+	// CreateWebhookEndpointWithBodyWithResponse Create a webhook endpoint
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 	CreateWebhookEndpointWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookEndpointHTTPResponse, error)
 
-	// CreateWebhookEndpointWithResponse performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request.
+	// CreateWebhookEndpointWithResponse Create a webhook endpoint
+	//
+	// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 	CreateWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, body CreateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookEndpointHTTPResponse, error)
 
-	// DeleteWebhookEndpointWithResponse performs a DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId) request.
+	// DeleteWebhookEndpointWithResponse Delete a webhook endpoint
+	//
+	// Deletes a webhook endpoint together with deliveries that are still due.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId).
 	DeleteWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*DeleteWebhookEndpointHTTPResponse, error)
 
-	// GetWebhookEndpointWithResponse performs a GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId) request.
+	// GetWebhookEndpointWithResponse Get a webhook endpoint
+	//
+	// Returns a webhook endpoint without its secret. An ETag comes with it.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId).
 	GetWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*GetWebhookEndpointHTTPResponse, error)
 
-	// UpdateWebhookEndpointWithBodyWithResponse performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request,
-	// with any type of body and a specified content type.
+	// UpdateWebhookEndpointWithBodyWithResponse Update a webhook endpoint
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 	UpdateWebhookEndpointWithBodyWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookEndpointHTTPResponse, error)
 
-	// UpdateWebhookEndpointWithResponse performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request.
+	// UpdateWebhookEndpointWithResponse Update a webhook endpoint
+	//
+	// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 	UpdateWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, body UpdateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookEndpointHTTPResponse, error)
 
-	// TestWebhookEndpointWithResponse performs a POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId) request.
+	// TestWebhookEndpointWithResponse Send a test event
+	//
+	// Sends an event of the type `webhook.test` to the endpoint, whatever events it is subscribed to, and reports how the receiver answered.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId).
 	TestWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookEndpointHTTPResponse, error)
 
-	// ListRegionsWithResponse performs a GET /v1/regions (the `ListRegions` operationId) request.
+	// ListRegionsWithResponse List regions
+	//
+	// Returns the regions that data planes run in, including those that take no new projects at present. Use an id from here as the pool region of a database.
 	//
 	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/regions (the `ListRegions` operationId).
 	ListRegionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRegionsHTTPResponse, error)
 }
 
@@ -10754,9 +11910,13 @@ func (r ListRegionsHTTPResponse) ContentType() string {
 	return ""
 }
 
-// ListReplicasWithResponse performs a GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId) request.
+// ListReplicasWithResponse List read replicas
+//
+// Returns the read replicas of a database. The list is not paged.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/databases/{database_id}/replicas (the `ListReplicas` operationId).
 func (c *ClientWithResponses) ListReplicasWithResponse(ctx context.Context, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*ListReplicasHTTPResponse, error) {
 	rsp, err := c.ListReplicas(ctx, databaseID, reqEditors...)
 	if err != nil {
@@ -10765,10 +11925,13 @@ func (c *ClientWithResponses) ListReplicasWithResponse(ctx context.Context, data
 	return ParseListReplicasHTTPResponse(rsp)
 }
 
-// CreateReplicaWithBodyWithResponse performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request,
-// with any type of body and a specified content type.
+// CreateReplicaWithBodyWithResponse Add a read replica
 //
-// Returns a wrapper object for the known response body format(s).
+// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 func (c *ClientWithResponses) CreateReplicaWithBodyWithResponse(ctx context.Context, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateReplicaHTTPResponse, error) {
 	rsp, err := c.CreateReplicaWithBody(ctx, databaseID, contentType, body, reqEditors...)
 	if err != nil {
@@ -10777,8 +11940,13 @@ func (c *ClientWithResponses) CreateReplicaWithBodyWithResponse(ctx context.Cont
 	return ParseCreateReplicaHTTPResponse(rsp)
 }
 
-// CreateReplicaWithResponse performs a POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId) request.
+// CreateReplicaWithResponse Add a read replica
+//
+// Adds a read replica to a database. Queries marked for replicas, or all reads if the database routes them automatically, are spread over the healthy ones. PgBeam logs in to it with the credentials of the database. A replica cannot be changed later: remove it and add another.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/databases/{database_id}/replicas (the `CreateReplica` operationId).
 func (c *ClientWithResponses) CreateReplicaWithResponse(ctx context.Context, databaseID DatabaseID, body CreateReplicaJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateReplicaHTTPResponse, error) {
 	rsp, err := c.CreateReplica(ctx, databaseID, body, reqEditors...)
 	if err != nil {
@@ -10787,9 +11955,13 @@ func (c *ClientWithResponses) CreateReplicaWithResponse(ctx context.Context, dat
 	return ParseCreateReplicaHTTPResponse(rsp)
 }
 
-// DeleteReplicaWithResponse performs a DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId) request.
+// DeleteReplicaWithResponse Remove a read replica
+//
+// Takes a read replica out of rotation. Its reads go to the other replicas, or to the primary when none is left.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/databases/{database_id}/replicas/{replica_id} (the `DeleteReplica` operationId).
 func (c *ClientWithResponses) DeleteReplicaWithResponse(ctx context.Context, databaseID DatabaseID, replicaID ReplicaID, reqEditors ...RequestEditorFn) (*DeleteReplicaHTTPResponse, error) {
 	rsp, err := c.DeleteReplica(ctx, databaseID, replicaID, reqEditors...)
 	if err != nil {
@@ -10798,9 +11970,13 @@ func (c *ClientWithResponses) DeleteReplicaWithResponse(ctx context.Context, dat
 	return ParseDeleteReplicaHTTPResponse(rsp)
 }
 
-// GetHealthWithResponse performs a GET /v1/health (the `GetHealth` operationId) request.
+// GetHealthWithResponse Check the health of the service
+//
+// Says whether the service answers and which version it is. It needs no authentication, so load balancers and monitors may call it.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/health (the `GetHealth` operationId).
 func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthHTTPResponse, error) {
 	rsp, err := c.GetHealth(ctx, reqEditors...)
 	if err != nil {
@@ -10809,10 +11985,13 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 	return ParseGetHealthHTTPResponse(rsp)
 }
 
-// McpTransportWithBodyWithResponse performs a POST /v1/mcp (the `McpTransport` operationId) request,
-// with any type of body and a specified content type.
+// McpTransportWithBodyWithResponse Speak MCP with this API
 //
-// Returns a wrapper object for the known response body format(s).
+// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 func (c *ClientWithResponses) McpTransportWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*McpTransportHTTPResponse, error) {
 	rsp, err := c.McpTransportWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
@@ -10821,8 +12000,13 @@ func (c *ClientWithResponses) McpTransportWithBodyWithResponse(ctx context.Conte
 	return ParseMcpTransportHTTPResponse(rsp)
 }
 
-// McpTransportWithResponse performs a POST /v1/mcp (the `McpTransport` operationId) request.
+// McpTransportWithResponse Speak MCP with this API
+//
+// Carries one JSON-RPC 2.0 message of the Model Context Protocol (Streamable HTTP). Its tools find, describe and call the operations of this document with the rights of the API key. To query a database by MCP, use the MCP address that comes with a credential instead.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/mcp (the `McpTransport` operationId).
 func (c *ClientWithResponses) McpTransportWithResponse(ctx context.Context, body McpTransportJSONRequestBody, reqEditors ...RequestEditorFn) (*McpTransportHTTPResponse, error) {
 	rsp, err := c.McpTransport(ctx, body, reqEditors...)
 	if err != nil {
@@ -10831,9 +12015,13 @@ func (c *ClientWithResponses) McpTransportWithResponse(ctx context.Context, body
 	return ParseMcpTransportHTTPResponse(rsp)
 }
 
-// ListOrganizationsWithResponse performs a GET /v1/organizations (the `ListOrganizations` operationId) request.
+// ListOrganizationsWithResponse List the organizations of the caller
+//
+// Returns every organization that the caller may act in. An API key of an organization sees exactly that one; a signed-in person sees all memberships, each with the role held there. The list is not paged.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/organizations (the `ListOrganizations` operationId).
 func (c *ClientWithResponses) ListOrganizationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListOrganizationsHTTPResponse, error) {
 	rsp, err := c.ListOrganizations(ctx, reqEditors...)
 	if err != nil {
@@ -10842,9 +12030,13 @@ func (c *ClientWithResponses) ListOrganizationsWithResponse(ctx context.Context,
 	return ParseListOrganizationsHTTPResponse(rsp)
 }
 
-// GetOrganizationPlanWithResponse performs a GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId) request.
+// GetOrganizationPlanWithResponse Get the plan of an organization
+//
+// Returns the plan of an organization with its limits, its subscription and its spend limit, and whether that limit has been reached in this billing period.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/organizations/{org_id}/plan (the `GetOrganizationPlan` operationId).
 func (c *ClientWithResponses) GetOrganizationPlanWithResponse(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*GetOrganizationPlanHTTPResponse, error) {
 	rsp, err := c.GetOrganizationPlan(ctx, orgID, reqEditors...)
 	if err != nil {
@@ -10853,9 +12045,13 @@ func (c *ClientWithResponses) GetOrganizationPlanWithResponse(ctx context.Contex
 	return ParseGetOrganizationPlanHTTPResponse(rsp)
 }
 
-// ListSelfHostEnrollmentsWithResponse performs a GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId) request.
+// ListSelfHostEnrollmentsWithResponse List enrollments of self-hosted data planes
+//
+// Returns all enrollments of the organization, newest first, without their tokens. The list is not paged.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/organizations/{org_id}/self-host-enrollments (the `ListSelfHostEnrollments` operationId).
 func (c *ClientWithResponses) ListSelfHostEnrollmentsWithResponse(ctx context.Context, orgID OrgID, reqEditors ...RequestEditorFn) (*ListSelfHostEnrollmentsHTTPResponse, error) {
 	rsp, err := c.ListSelfHostEnrollments(ctx, orgID, reqEditors...)
 	if err != nil {
@@ -10864,10 +12060,13 @@ func (c *ClientWithResponses) ListSelfHostEnrollmentsWithResponse(ctx context.Co
 	return ParseListSelfHostEnrollmentsHTTPResponse(rsp)
 }
 
-// CreateSelfHostEnrollmentWithBodyWithResponse performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request,
-// with any type of body and a specified content type.
+// CreateSelfHostEnrollmentWithBodyWithResponse Enroll a self-hosted data plane
 //
-// Returns a wrapper object for the known response body format(s).
+// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 func (c *ClientWithResponses) CreateSelfHostEnrollmentWithBodyWithResponse(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSelfHostEnrollmentHTTPResponse, error) {
 	rsp, err := c.CreateSelfHostEnrollmentWithBody(ctx, orgID, contentType, body, reqEditors...)
 	if err != nil {
@@ -10876,8 +12075,13 @@ func (c *ClientWithResponses) CreateSelfHostEnrollmentWithBodyWithResponse(ctx c
 	return ParseCreateSelfHostEnrollmentHTTPResponse(rsp)
 }
 
-// CreateSelfHostEnrollmentWithResponse performs a POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId) request.
+// CreateSelfHostEnrollmentWithResponse Enroll a self-hosted data plane
+//
+// Issues a token with which a data plane in your own network joins the organization and receives the configuration of its projects. The token is returned here and never again. Refused when the plan does not include self-hosting, or when the expiry does not lie in the future.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments (the `CreateSelfHostEnrollment` operationId).
 func (c *ClientWithResponses) CreateSelfHostEnrollmentWithResponse(ctx context.Context, orgID OrgID, body CreateSelfHostEnrollmentJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSelfHostEnrollmentHTTPResponse, error) {
 	rsp, err := c.CreateSelfHostEnrollment(ctx, orgID, body, reqEditors...)
 	if err != nil {
@@ -10886,9 +12090,13 @@ func (c *ClientWithResponses) CreateSelfHostEnrollmentWithResponse(ctx context.C
 	return ParseCreateSelfHostEnrollmentHTTPResponse(rsp)
 }
 
-// RevokeSelfHostEnrollmentWithResponse performs a DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId) request.
+// RevokeSelfHostEnrollmentWithResponse Revoke the enrollment of a data plane
+//
+// Ends an enrollment for good: a data plane that presents its token is refused, and one that is connected is cut off. Enroll again to let it back in.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id} (the `RevokeSelfHostEnrollment` operationId).
 func (c *ClientWithResponses) RevokeSelfHostEnrollmentWithResponse(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*RevokeSelfHostEnrollmentHTTPResponse, error) {
 	rsp, err := c.RevokeSelfHostEnrollment(ctx, orgID, enrollmentID, reqEditors...)
 	if err != nil {
@@ -10897,9 +12105,13 @@ func (c *ClientWithResponses) RevokeSelfHostEnrollmentWithResponse(ctx context.C
 	return ParseRevokeSelfHostEnrollmentHTTPResponse(rsp)
 }
 
-// RotateSelfHostEnrollmentWithResponse performs a POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId) request.
+// RotateSelfHostEnrollmentWithResponse Rotate the token of an enrollment
+//
+// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId).
 func (c *ClientWithResponses) RotateSelfHostEnrollmentWithResponse(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*RotateSelfHostEnrollmentHTTPResponse, error) {
 	rsp, err := c.RotateSelfHostEnrollment(ctx, orgID, enrollmentID, reqEditors...)
 	if err != nil {
@@ -10908,10 +12120,13 @@ func (c *ClientWithResponses) RotateSelfHostEnrollmentWithResponse(ctx context.C
 	return ParseRotateSelfHostEnrollmentHTTPResponse(rsp)
 }
 
-// UpdateSpendLimitWithBodyWithResponse performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request,
-// with any type of body and a specified content type.
+// UpdateSpendLimitWithBodyWithResponse Set or lift the spend limit
 //
-// Returns a wrapper object for the known response body format(s).
+// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 func (c *ClientWithResponses) UpdateSpendLimitWithBodyWithResponse(ctx context.Context, orgID OrgID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSpendLimitHTTPResponse, error) {
 	rsp, err := c.UpdateSpendLimitWithBody(ctx, orgID, contentType, body, reqEditors...)
 	if err != nil {
@@ -10920,8 +12135,13 @@ func (c *ClientWithResponses) UpdateSpendLimitWithBodyWithResponse(ctx context.C
 	return ParseUpdateSpendLimitHTTPResponse(rsp)
 }
 
-// UpdateSpendLimitWithResponse performs a PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId) request.
+// UpdateSpendLimitWithResponse Set or lift the spend limit
+//
+// Limits what usage beyond the plan may cost the organization in a calendar month (UTC). Once the limit is reached, agent and human logins are refused until the next month begins or the limit is raised or lifted, either of which takes effect at once. Null lifts the limit; 0 permits no spending at all.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/organizations/{org_id}/spend-limit (the `UpdateSpendLimit` operationId).
 func (c *ClientWithResponses) UpdateSpendLimitWithResponse(ctx context.Context, orgID OrgID, body UpdateSpendLimitJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSpendLimitHTTPResponse, error) {
 	rsp, err := c.UpdateSpendLimit(ctx, orgID, body, reqEditors...)
 	if err != nil {
@@ -10930,9 +12150,13 @@ func (c *ClientWithResponses) UpdateSpendLimitWithResponse(ctx context.Context, 
 	return ParseUpdateSpendLimitHTTPResponse(rsp)
 }
 
-// GetOrganizationUsageWithResponse performs a GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId) request.
+// GetOrganizationUsageWithResponse Get daily usage of an organization
+//
+// Returns the usage of all projects of an organization together, one entry for each UTC day with traffic.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/organizations/{org_id}/usage (the `GetOrganizationUsage` operationId).
 func (c *ClientWithResponses) GetOrganizationUsageWithResponse(ctx context.Context, orgID OrgID, params *GetOrganizationUsageParams, reqEditors ...RequestEditorFn) (*GetOrganizationUsageHTTPResponse, error) {
 	rsp, err := c.GetOrganizationUsage(ctx, orgID, params, reqEditors...)
 	if err != nil {
@@ -10941,9 +12165,13 @@ func (c *ClientWithResponses) GetOrganizationUsageWithResponse(ctx context.Conte
 	return ParseGetOrganizationUsageHTTPResponse(rsp)
 }
 
-// ListPlansWithResponse performs a GET /v1/plans (the `ListPlans` operationId) request.
+// ListPlansWithResponse List plans
+//
+// Returns the plans that an organization can subscribe to, with their prices in US dollars and their limits.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/plans (the `ListPlans` operationId).
 func (c *ClientWithResponses) ListPlansWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListPlansHTTPResponse, error) {
 	rsp, err := c.ListPlans(ctx, reqEditors...)
 	if err != nil {
@@ -10952,9 +12180,13 @@ func (c *ClientWithResponses) ListPlansWithResponse(ctx context.Context, reqEdit
 	return ParseListPlansHTTPResponse(rsp)
 }
 
-// ListProjectsWithResponse performs a GET /v1/projects (the `ListProjects` operationId) request.
+// ListProjectsWithResponse List projects
+//
+// Returns the projects of one organization. Deleted projects are not among them.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects (the `ListProjects` operationId).
 func (c *ClientWithResponses) ListProjectsWithResponse(ctx context.Context, params *ListProjectsParams, reqEditors ...RequestEditorFn) (*ListProjectsHTTPResponse, error) {
 	rsp, err := c.ListProjects(ctx, params, reqEditors...)
 	if err != nil {
@@ -10963,10 +12195,13 @@ func (c *ClientWithResponses) ListProjectsWithResponse(ctx context.Context, para
 	return ParseListProjectsHTTPResponse(rsp)
 }
 
-// CreateProjectWithBodyWithResponse performs a POST /v1/projects (the `CreateProject` operationId) request,
-// with any type of body and a specified content type.
+// CreateProjectWithBodyWithResponse Create a project with its primary database
 //
-// Returns a wrapper object for the known response body format(s).
+// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 func (c *ClientWithResponses) CreateProjectWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateProjectHTTPResponse, error) {
 	rsp, err := c.CreateProjectWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
@@ -10975,8 +12210,13 @@ func (c *ClientWithResponses) CreateProjectWithBodyWithResponse(ctx context.Cont
 	return ParseCreateProjectHTTPResponse(rsp)
 }
 
-// CreateProjectWithResponse performs a POST /v1/projects (the `CreateProject` operationId) request.
+// CreateProjectWithResponse Create a project with its primary database
+//
+// Creates a project, the host that clients connect to, and the primary database behind it, all or nothing. The database is not contacted; test the connection afterwards. Refused when another project of the organization has the same name, or when the plan permits no more. What is not part of creation, such as the address allowlist, the default policy and residency, is set by an update.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects (the `CreateProject` operationId).
 func (c *ClientWithResponses) CreateProjectWithResponse(ctx context.Context, body CreateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateProjectHTTPResponse, error) {
 	rsp, err := c.CreateProject(ctx, body, reqEditors...)
 	if err != nil {
@@ -10985,9 +12225,13 @@ func (c *ClientWithResponses) CreateProjectWithResponse(ctx context.Context, bod
 	return ParseCreateProjectHTTPResponse(rsp)
 }
 
-// DeleteProjectWithResponse performs a DELETE /v1/projects/{project_id} (the `DeleteProject` operationId) request.
+// DeleteProjectWithResponse Delete a project
+//
+// Takes the project and its databases, replicas, domains, policies and credentials out of service; connections are closed and its host answers no more. Nothing is deleted in PostgreSQL itself. The name is free for a new project.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/projects/{project_id} (the `DeleteProject` operationId).
 func (c *ClientWithResponses) DeleteProjectWithResponse(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*DeleteProjectHTTPResponse, error) {
 	rsp, err := c.DeleteProject(ctx, projectID, reqEditors...)
 	if err != nil {
@@ -10996,9 +12240,13 @@ func (c *ClientWithResponses) DeleteProjectWithResponse(ctx context.Context, pro
 	return ParseDeleteProjectHTTPResponse(rsp)
 }
 
-// GetProjectWithResponse performs a GET /v1/projects/{project_id} (the `GetProject` operationId) request.
+// GetProjectWithResponse Get a project
+//
+// Returns a project with its settings, limits and counters. An ETag comes with it.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id} (the `GetProject` operationId).
 func (c *ClientWithResponses) GetProjectWithResponse(ctx context.Context, projectID ProjectID, reqEditors ...RequestEditorFn) (*GetProjectHTTPResponse, error) {
 	rsp, err := c.GetProject(ctx, projectID, reqEditors...)
 	if err != nil {
@@ -11007,10 +12255,13 @@ func (c *ClientWithResponses) GetProjectWithResponse(ctx context.Context, projec
 	return ParseGetProjectHTTPResponse(rsp)
 }
 
-// UpdateProjectWithBodyWithResponse performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request,
-// with any type of body and a specified content type.
+// UpdateProjectWithBodyWithResponse Update a project
 //
-// Returns a wrapper object for the known response body format(s).
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 func (c *ClientWithResponses) UpdateProjectWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateProjectHTTPResponse, error) {
 	rsp, err := c.UpdateProjectWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11019,8 +12270,13 @@ func (c *ClientWithResponses) UpdateProjectWithBodyWithResponse(ctx context.Cont
 	return ParseUpdateProjectHTTPResponse(rsp)
 }
 
-// UpdateProjectWithResponse performs a PATCH /v1/projects/{project_id} (the `UpdateProject` operationId) request.
+// UpdateProjectWithResponse Update a project
+//
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id} (the `UpdateProject` operationId).
 func (c *ClientWithResponses) UpdateProjectWithResponse(ctx context.Context, projectID ProjectID, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectHTTPResponse, error) {
 	rsp, err := c.UpdateProject(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11029,9 +12285,13 @@ func (c *ClientWithResponses) UpdateProjectWithResponse(ctx context.Context, pro
 	return ParseUpdateProjectHTTPResponse(rsp)
 }
 
-// ListAgentCredentialsWithResponse performs a GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId) request.
+// ListAgentCredentialsWithResponse List credentials
+//
+// Returns the credentials of a project without their secrets. Revoked ones are not among them.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/agents (the `ListAgentCredentials` operationId).
 func (c *ClientWithResponses) ListAgentCredentialsWithResponse(ctx context.Context, projectID ProjectID, params *ListAgentCredentialsParams, reqEditors ...RequestEditorFn) (*ListAgentCredentialsHTTPResponse, error) {
 	rsp, err := c.ListAgentCredentials(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11040,10 +12300,13 @@ func (c *ClientWithResponses) ListAgentCredentialsWithResponse(ctx context.Conte
 	return ParseListAgentCredentialsHTTPResponse(rsp)
 }
 
-// CreateAgentCredentialWithBodyWithResponse performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request,
-// with any type of body and a specified content type.
+// CreateAgentCredentialWithBodyWithResponse Issue a credential
 //
-// Returns a wrapper object for the known response body format(s).
+// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 func (c *ClientWithResponses) CreateAgentCredentialWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateAgentCredentialHTTPResponse, error) {
 	rsp, err := c.CreateAgentCredentialWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11052,8 +12315,13 @@ func (c *ClientWithResponses) CreateAgentCredentialWithBodyWithResponse(ctx cont
 	return ParseCreateAgentCredentialHTTPResponse(rsp)
 }
 
-// CreateAgentCredentialWithResponse performs a POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId) request.
+// CreateAgentCredentialWithResponse Issue a credential
+//
+// Issues a PostgreSQL login and an MCP token to an agent or a person, bound to one policy profile. Both secrets are returned here and never again. Refused when a credential of the project that is not revoked has the same name, when the policy profile is not one of this project, when the expiry does not lie in the future, or when the plan permits no more. Name, policy profile, kind of principal and expiry cannot be changed later.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/agents (the `CreateAgentCredential` operationId).
 func (c *ClientWithResponses) CreateAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, body CreateAgentCredentialJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateAgentCredentialHTTPResponse, error) {
 	rsp, err := c.CreateAgentCredential(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11062,9 +12330,13 @@ func (c *ClientWithResponses) CreateAgentCredentialWithResponse(ctx context.Cont
 	return ParseCreateAgentCredentialHTTPResponse(rsp)
 }
 
-// RevokeAgentCredentialWithResponse performs a DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId) request.
+// RevokeAgentCredentialWithResponse Revoke a credential
+//
+// Ends a credential for good: the next statement of every open session is refused and idle sessions are closed within a second. Its name is free for a new credential; its audit entries stay.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/projects/{project_id}/agents/{agent_id} (the `RevokeAgentCredential` operationId).
 func (c *ClientWithResponses) RevokeAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*RevokeAgentCredentialHTTPResponse, error) {
 	rsp, err := c.RevokeAgentCredential(ctx, projectID, agentID, reqEditors...)
 	if err != nil {
@@ -11073,9 +12345,13 @@ func (c *ClientWithResponses) RevokeAgentCredentialWithResponse(ctx context.Cont
 	return ParseRevokeAgentCredentialHTTPResponse(rsp)
 }
 
-// GetAgentCredentialWithResponse performs a GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId) request.
+// GetAgentCredentialWithResponse Get a credential
+//
+// Returns a credential without its secrets. A revoked one is answered like one that does not exist. An ETag comes with it.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/agents/{agent_id} (the `GetAgentCredential` operationId).
 func (c *ClientWithResponses) GetAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*GetAgentCredentialHTTPResponse, error) {
 	rsp, err := c.GetAgentCredential(ctx, projectID, agentID, reqEditors...)
 	if err != nil {
@@ -11084,10 +12360,13 @@ func (c *ClientWithResponses) GetAgentCredentialWithResponse(ctx context.Context
 	return ParseGetAgentCredentialHTTPResponse(rsp)
 }
 
-// UpdateAgentCredentialStatusWithBodyWithResponse performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request,
-// with any type of body and a specified content type.
+// UpdateAgentCredentialStatusWithBodyWithResponse Disable or enable a credential
 //
-// Returns a wrapper object for the known response body format(s).
+// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 func (c *ClientWithResponses) UpdateAgentCredentialStatusWithBodyWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAgentCredentialStatusHTTPResponse, error) {
 	rsp, err := c.UpdateAgentCredentialStatusWithBody(ctx, projectID, agentID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11096,8 +12375,13 @@ func (c *ClientWithResponses) UpdateAgentCredentialStatusWithBodyWithResponse(ct
 	return ParseUpdateAgentCredentialStatusHTTPResponse(rsp)
 }
 
-// UpdateAgentCredentialStatusWithResponse performs a PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId) request.
+// UpdateAgentCredentialStatusWithResponse Disable or enable a credential
+//
+// Disabling refuses the next statement of every open session, closes idle ones within a second and lets nobody log in. Enabling undoes it; the secrets stay what they were.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id}/agents/{agent_id} (the `UpdateAgentCredentialStatus` operationId).
 func (c *ClientWithResponses) UpdateAgentCredentialStatusWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, body UpdateAgentCredentialStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAgentCredentialStatusHTTPResponse, error) {
 	rsp, err := c.UpdateAgentCredentialStatus(ctx, projectID, agentID, body, reqEditors...)
 	if err != nil {
@@ -11106,9 +12390,13 @@ func (c *ClientWithResponses) UpdateAgentCredentialStatusWithResponse(ctx contex
 	return ParseUpdateAgentCredentialStatusHTTPResponse(rsp)
 }
 
-// RotateAgentCredentialWithResponse performs a POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId) request.
+// RotateAgentCredentialWithResponse Rotate the secrets of a credential
+//
+// Issues a new password and a new MCP token under the same id, user name, policy and audit history. The old ones end at once, and so do sessions opened with them. The new secrets are returned here and never again. For a change without interruption issue a second credential instead.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/agents/{agent_id}/rotate (the `RotateAgentCredential` operationId).
 func (c *ClientWithResponses) RotateAgentCredentialWithResponse(ctx context.Context, projectID ProjectID, agentID AgentID, reqEditors ...RequestEditorFn) (*RotateAgentCredentialHTTPResponse, error) {
 	rsp, err := c.RotateAgentCredential(ctx, projectID, agentID, reqEditors...)
 	if err != nil {
@@ -11117,9 +12405,13 @@ func (c *ClientWithResponses) RotateAgentCredentialWithResponse(ctx context.Cont
 	return ParseRotateAgentCredentialHTTPResponse(rsp)
 }
 
-// ListAnomalyAlertsWithResponse performs a GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId) request.
+// ListAnomalyAlertsWithResponse List anomaly alerts
+//
+// Returns alerts about credentials that departed from their usual behaviour, newest first.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/anomalies (the `ListAnomalyAlerts` operationId).
 func (c *ClientWithResponses) ListAnomalyAlertsWithResponse(ctx context.Context, projectID ProjectID, params *ListAnomalyAlertsParams, reqEditors ...RequestEditorFn) (*ListAnomalyAlertsHTTPResponse, error) {
 	rsp, err := c.ListAnomalyAlerts(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11128,10 +12420,13 @@ func (c *ClientWithResponses) ListAnomalyAlertsWithResponse(ctx context.Context,
 	return ParseListAnomalyAlertsHTTPResponse(rsp)
 }
 
-// UpdateAnomalyAlertWithBodyWithResponse performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request,
-// with any type of body and a specified content type.
+// UpdateAnomalyAlertWithBodyWithResponse Acknowledge or resolve an alert
 //
-// Returns a wrapper object for the known response body format(s).
+// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 func (c *ClientWithResponses) UpdateAnomalyAlertWithBodyWithResponse(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateAnomalyAlertHTTPResponse, error) {
 	rsp, err := c.UpdateAnomalyAlertWithBody(ctx, projectID, anomalyID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11140,8 +12435,13 @@ func (c *ClientWithResponses) UpdateAnomalyAlertWithBodyWithResponse(ctx context
 	return ParseUpdateAnomalyAlertHTTPResponse(rsp)
 }
 
-// UpdateAnomalyAlertWithResponse performs a PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId) request.
+// UpdateAnomalyAlertWithResponse Acknowledge or resolve an alert
+//
+// Records that somebody looks into an alert, or that it is dealt with. The credential is not affected.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id}/anomalies/{anomaly_id} (the `UpdateAnomalyAlert` operationId).
 func (c *ClientWithResponses) UpdateAnomalyAlertWithResponse(ctx context.Context, projectID ProjectID, anomalyID AnomalyID, body UpdateAnomalyAlertJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateAnomalyAlertHTTPResponse, error) {
 	rsp, err := c.UpdateAnomalyAlert(ctx, projectID, anomalyID, body, reqEditors...)
 	if err != nil {
@@ -11150,9 +12450,13 @@ func (c *ClientWithResponses) UpdateAnomalyAlertWithResponse(ctx context.Context
 	return ParseUpdateAnomalyAlertHTTPResponse(rsp)
 }
 
-// ListApprovalRequestsWithResponse performs a GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId) request.
+// ListApprovalRequestsWithResponse List approval requests
+//
+// Returns statements that wait or waited for a reviewer, newest first.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/approvals (the `ListApprovalRequests` operationId).
 func (c *ClientWithResponses) ListApprovalRequestsWithResponse(ctx context.Context, projectID ProjectID, params *ListApprovalRequestsParams, reqEditors ...RequestEditorFn) (*ListApprovalRequestsHTTPResponse, error) {
 	rsp, err := c.ListApprovalRequests(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11161,10 +12465,13 @@ func (c *ClientWithResponses) ListApprovalRequestsWithResponse(ctx context.Conte
 	return ParseListApprovalRequestsHTTPResponse(rsp)
 }
 
-// ApproveApprovalRequestWithBodyWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request,
-// with any type of body and a specified content type.
+// ApproveApprovalRequestWithBodyWithResponse Approve a held statement
 //
-// Returns a wrapper object for the known response body format(s).
+// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 func (c *ClientWithResponses) ApproveApprovalRequestWithBodyWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApprovalRequestHTTPResponse, error) {
 	rsp, err := c.ApproveApprovalRequestWithBody(ctx, projectID, approvalID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11173,8 +12480,13 @@ func (c *ClientWithResponses) ApproveApprovalRequestWithBodyWithResponse(ctx con
 	return ParseApproveApprovalRequestHTTPResponse(rsp)
 }
 
-// ApproveApprovalRequestWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId) request.
+// ApproveApprovalRequestWithResponse Approve a held statement
+//
+// Lets a held statement run. The session that waits for it goes on, and the client gets its result. The statement is still subject to the caps of its policy.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/approve (the `ApproveApprovalRequest` operationId).
 func (c *ClientWithResponses) ApproveApprovalRequestWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body ApproveApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApprovalRequestHTTPResponse, error) {
 	rsp, err := c.ApproveApprovalRequest(ctx, projectID, approvalID, body, reqEditors...)
 	if err != nil {
@@ -11183,10 +12495,13 @@ func (c *ClientWithResponses) ApproveApprovalRequestWithResponse(ctx context.Con
 	return ParseApproveApprovalRequestHTTPResponse(rsp)
 }
 
-// RejectApprovalRequestWithBodyWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request,
-// with any type of body and a specified content type.
+// RejectApprovalRequestWithBodyWithResponse Reject a held statement
 //
-// Returns a wrapper object for the known response body format(s).
+// Refuses a held statement. The client that waits for it gets an error that names the request.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 func (c *ClientWithResponses) RejectApprovalRequestWithBodyWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectApprovalRequestHTTPResponse, error) {
 	rsp, err := c.RejectApprovalRequestWithBody(ctx, projectID, approvalID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11195,8 +12510,13 @@ func (c *ClientWithResponses) RejectApprovalRequestWithBodyWithResponse(ctx cont
 	return ParseRejectApprovalRequestHTTPResponse(rsp)
 }
 
-// RejectApprovalRequestWithResponse performs a POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId) request.
+// RejectApprovalRequestWithResponse Reject a held statement
+//
+// Refuses a held statement. The client that waits for it gets an error that names the request.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/approvals/{approval_id}/reject (the `RejectApprovalRequest` operationId).
 func (c *ClientWithResponses) RejectApprovalRequestWithResponse(ctx context.Context, projectID ProjectID, approvalID ApprovalID, body RejectApprovalRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectApprovalRequestHTTPResponse, error) {
 	rsp, err := c.RejectApprovalRequest(ctx, projectID, approvalID, body, reqEditors...)
 	if err != nil {
@@ -11205,9 +12525,13 @@ func (c *ClientWithResponses) RejectApprovalRequestWithResponse(ctx context.Cont
 	return ParseRejectApprovalRequestHTTPResponse(rsp)
 }
 
-// ListAuditLogsWithResponse performs a GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId) request.
+// ListAuditLogsWithResponse List audit entries
+//
+// Returns what was asked of the project through PgBeam and how it was decided, newest first. Page with the time of the last entry.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/audit-logs (the `ListAuditLogs` operationId).
 func (c *ClientWithResponses) ListAuditLogsWithResponse(ctx context.Context, projectID ProjectID, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*ListAuditLogsHTTPResponse, error) {
 	rsp, err := c.ListAuditLogs(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11216,9 +12540,13 @@ func (c *ClientWithResponses) ListAuditLogsWithResponse(ctx context.Context, pro
 	return ParseListAuditLogsHTTPResponse(rsp)
 }
 
-// ExportAuditLogsWithResponse performs a GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId) request.
+// ExportAuditLogsWithResponse Export audit entries as CSV
+//
+// Streams every audit entry that matches, newest first, as CSV with one line of column names. The export is not paged.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/audit-logs/export (the `ExportAuditLogs` operationId).
 func (c *ClientWithResponses) ExportAuditLogsWithResponse(ctx context.Context, projectID ProjectID, params *ExportAuditLogsParams, reqEditors ...RequestEditorFn) (*ExportAuditLogsHTTPResponse, error) {
 	rsp, err := c.ExportAuditLogs(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11227,9 +12555,13 @@ func (c *ClientWithResponses) ExportAuditLogsWithResponse(ctx context.Context, p
 	return ParseExportAuditLogsHTTPResponse(rsp)
 }
 
-// VerifyAuditChainWithResponse performs a GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId) request.
+// VerifyAuditChainWithResponse Verify the audit log
+//
+// Recomputes the hash chain of the audit log, so that a changed, removed or inserted entry shows. Entries older than the retention of the plan are gone, so a chain may begin after its first number.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/audit-logs/verify (the `VerifyAuditChain` operationId).
 func (c *ClientWithResponses) VerifyAuditChainWithResponse(ctx context.Context, projectID ProjectID, params *VerifyAuditChainParams, reqEditors ...RequestEditorFn) (*VerifyAuditChainHTTPResponse, error) {
 	rsp, err := c.VerifyAuditChain(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11238,9 +12570,13 @@ func (c *ClientWithResponses) VerifyAuditChainWithResponse(ctx context.Context, 
 	return ParseVerifyAuditChainHTTPResponse(rsp)
 }
 
-// ListDatabaseBranchesWithResponse performs a GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId) request.
+// ListDatabaseBranchesWithResponse List sandbox branches
+//
+// Returns the copies of databases that sandboxed sessions write to, newest first.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/branches (the `ListDatabaseBranches` operationId).
 func (c *ClientWithResponses) ListDatabaseBranchesWithResponse(ctx context.Context, projectID ProjectID, params *ListDatabaseBranchesParams, reqEditors ...RequestEditorFn) (*ListDatabaseBranchesHTTPResponse, error) {
 	rsp, err := c.ListDatabaseBranches(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11249,9 +12585,13 @@ func (c *ClientWithResponses) ListDatabaseBranchesWithResponse(ctx context.Conte
 	return ParseListDatabaseBranchesHTTPResponse(rsp)
 }
 
-// DiscardDatabaseBranchWithResponse performs a DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId) request.
+// DiscardDatabaseBranchWithResponse Discard a sandbox branch
+//
+// Drops a branch with everything written to it and closes the sessions on it. The database it was copied from is not touched.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/projects/{project_id}/branches/{branch_id} (the `DiscardDatabaseBranch` operationId).
 func (c *ClientWithResponses) DiscardDatabaseBranchWithResponse(ctx context.Context, projectID ProjectID, branchID BranchID, reqEditors ...RequestEditorFn) (*DiscardDatabaseBranchHTTPResponse, error) {
 	rsp, err := c.DiscardDatabaseBranch(ctx, projectID, branchID, reqEditors...)
 	if err != nil {
@@ -11260,9 +12600,13 @@ func (c *ClientWithResponses) DiscardDatabaseBranchWithResponse(ctx context.Cont
 	return ParseDiscardDatabaseBranchHTTPResponse(rsp)
 }
 
-// ListDatabasesWithResponse performs a GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId) request.
+// ListDatabasesWithResponse List databases
+//
+// Returns the databases of a project, without their passwords.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/databases (the `ListDatabases` operationId).
 func (c *ClientWithResponses) ListDatabasesWithResponse(ctx context.Context, projectID ProjectID, params *ListDatabasesParams, reqEditors ...RequestEditorFn) (*ListDatabasesHTTPResponse, error) {
 	rsp, err := c.ListDatabases(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11271,10 +12615,13 @@ func (c *ClientWithResponses) ListDatabasesWithResponse(ctx context.Context, pro
 	return ParseListDatabasesHTTPResponse(rsp)
 }
 
-// CreateDatabaseWithBodyWithResponse performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request,
-// with any type of body and a specified content type.
+// CreateDatabaseWithBodyWithResponse Add a database to a project
 //
-// Returns a wrapper object for the known response body format(s).
+// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 func (c *ClientWithResponses) CreateDatabaseWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDatabaseHTTPResponse, error) {
 	rsp, err := c.CreateDatabaseWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11283,8 +12630,13 @@ func (c *ClientWithResponses) CreateDatabaseWithBodyWithResponse(ctx context.Con
 	return ParseCreateDatabaseHTTPResponse(rsp)
 }
 
-// CreateDatabaseWithResponse performs a POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId) request.
+// CreateDatabaseWithResponse Add a database to a project
+//
+// Adds a PostgreSQL database to a project. Clients choose among the databases of a project by the database name they connect with. The database is not contacted; test the connection afterwards.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/databases (the `CreateDatabase` operationId).
 func (c *ClientWithResponses) CreateDatabaseWithResponse(ctx context.Context, projectID ProjectID, body CreateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDatabaseHTTPResponse, error) {
 	rsp, err := c.CreateDatabase(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11293,9 +12645,13 @@ func (c *ClientWithResponses) CreateDatabaseWithResponse(ctx context.Context, pr
 	return ParseCreateDatabaseHTTPResponse(rsp)
 }
 
-// DeleteDatabaseWithResponse performs a DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId) request.
+// DeleteDatabaseWithResponse Remove a database from a project
+//
+// Takes a database with its replicas and cache rules out of service and closes the connections to it. Nothing is deleted in PostgreSQL itself.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/projects/{project_id}/databases/{database_id} (the `DeleteDatabase` operationId).
 func (c *ClientWithResponses) DeleteDatabaseWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*DeleteDatabaseHTTPResponse, error) {
 	rsp, err := c.DeleteDatabase(ctx, projectID, databaseID, reqEditors...)
 	if err != nil {
@@ -11304,9 +12660,13 @@ func (c *ClientWithResponses) DeleteDatabaseWithResponse(ctx context.Context, pr
 	return ParseDeleteDatabaseHTTPResponse(rsp)
 }
 
-// GetDatabaseWithResponse performs a GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId) request.
+// GetDatabaseWithResponse Get a database
+//
+// Returns a database with its pool and cache settings, without its password. An ETag comes with it.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/databases/{database_id} (the `GetDatabase` operationId).
 func (c *ClientWithResponses) GetDatabaseWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*GetDatabaseHTTPResponse, error) {
 	rsp, err := c.GetDatabase(ctx, projectID, databaseID, reqEditors...)
 	if err != nil {
@@ -11315,10 +12675,13 @@ func (c *ClientWithResponses) GetDatabaseWithResponse(ctx context.Context, proje
 	return ParseGetDatabaseHTTPResponse(rsp)
 }
 
-// UpdateDatabaseWithBodyWithResponse performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request,
-// with any type of body and a specified content type.
+// UpdateDatabaseWithBodyWithResponse Update a database
 //
-// Returns a wrapper object for the known response body format(s).
+// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 func (c *ClientWithResponses) UpdateDatabaseWithBodyWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDatabaseHTTPResponse, error) {
 	rsp, err := c.UpdateDatabaseWithBody(ctx, projectID, databaseID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11327,8 +12690,13 @@ func (c *ClientWithResponses) UpdateDatabaseWithBodyWithResponse(ctx context.Con
 	return ParseUpdateDatabaseHTTPResponse(rsp)
 }
 
-// UpdateDatabaseWithResponse performs a PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId) request.
+// UpdateDatabaseWithResponse Update a database
+//
+// Changes what is given and leaves the rest as it is; the password stays unless a new one is given. New address, credentials, TLS and pool settings apply to connections opened from now on. A database cannot move to another project.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/projects/{project_id}/databases/{database_id} (the `UpdateDatabase` operationId).
 func (c *ClientWithResponses) UpdateDatabaseWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, body UpdateDatabaseJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDatabaseHTTPResponse, error) {
 	rsp, err := c.UpdateDatabase(ctx, projectID, databaseID, body, reqEditors...)
 	if err != nil {
@@ -11337,9 +12705,13 @@ func (c *ClientWithResponses) UpdateDatabaseWithResponse(ctx context.Context, pr
 	return ParseUpdateDatabaseHTTPResponse(rsp)
 }
 
-// ListCacheRulesWithResponse performs a GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId) request.
+// ListCacheRulesWithResponse List cache rules
+//
+// Returns the query shapes of a database, each with its statistics and its cache settings: those observed in traffic as well as those declared before any.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/cache-rules (the `ListCacheRules` operationId).
 func (c *ClientWithResponses) ListCacheRulesWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, params *ListCacheRulesParams, reqEditors ...RequestEditorFn) (*ListCacheRulesHTTPResponse, error) {
 	rsp, err := c.ListCacheRules(ctx, projectID, databaseID, params, reqEditors...)
 	if err != nil {
@@ -11348,10 +12720,13 @@ func (c *ClientWithResponses) ListCacheRulesWithResponse(ctx context.Context, pr
 	return ParseListCacheRulesHTTPResponse(rsp)
 }
 
-// UpdateCacheRuleWithBodyWithResponse performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request,
-// with any type of body and a specified content type.
+// UpdateCacheRuleWithBodyWithResponse Set a cache rule
 //
-// Returns a wrapper object for the known response body format(s).
+// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 func (c *ClientWithResponses) UpdateCacheRuleWithBodyWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateCacheRuleHTTPResponse, error) {
 	rsp, err := c.UpdateCacheRuleWithBody(ctx, projectID, databaseID, queryHash, contentType, body, reqEditors...)
 	if err != nil {
@@ -11360,8 +12735,13 @@ func (c *ClientWithResponses) UpdateCacheRuleWithBodyWithResponse(ctx context.Co
 	return ParseUpdateCacheRuleHTTPResponse(rsp)
 }
 
-// UpdateCacheRuleWithResponse performs a PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId) request.
+// UpdateCacheRuleWithResponse Set a cache rule
+//
+// Turns result caching on or off for one query shape of a database, with lifetimes of its own if wanted. A shape that has not been observed yet is created, so that rules can be declared before there is traffic. There is no deletion: to undo a rule, turn caching off and leave both lifetimes null.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash} (the `UpdateCacheRule` operationId).
 func (c *ClientWithResponses) UpdateCacheRuleWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, queryHash string, body UpdateCacheRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateCacheRuleHTTPResponse, error) {
 	rsp, err := c.UpdateCacheRule(ctx, projectID, databaseID, queryHash, body, reqEditors...)
 	if err != nil {
@@ -11370,9 +12750,13 @@ func (c *ClientWithResponses) UpdateCacheRuleWithResponse(ctx context.Context, p
 	return ParseUpdateCacheRuleHTTPResponse(rsp)
 }
 
-// ScanDatabaseForPiiWithResponse performs a POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId) request.
+// ScanDatabaseForPiiWithResponse Scan a database for personal data
+//
+// Looks for columns that hold personal or secret data, by their names and by up to 20 values of each suspect, over a read-only connection. It suggests a masking rule for every find. Nothing is stored, and no value leaves the scan. A database that cannot be reached is a result, not an error.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/scan-pii (the `ScanDatabaseForPii` operationId).
 func (c *ClientWithResponses) ScanDatabaseForPiiWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*ScanDatabaseForPiiHTTPResponse, error) {
 	rsp, err := c.ScanDatabaseForPii(ctx, projectID, databaseID, reqEditors...)
 	if err != nil {
@@ -11381,9 +12765,13 @@ func (c *ClientWithResponses) ScanDatabaseForPiiWithResponse(ctx context.Context
 	return ParseScanDatabaseForPiiHTTPResponse(rsp)
 }
 
-// GetSchemaCatalogWithResponse performs a GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId) request.
+// GetSchemaCatalogWithResponse Read the schema of a database
+//
+// Reads schemas, relations, columns and types from the database, without system schemas and without any data. Nothing is stored. A database that cannot be reached is a result, not an error.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog (the `GetSchemaCatalog` operationId).
 func (c *ClientWithResponses) GetSchemaCatalogWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*GetSchemaCatalogHTTPResponse, error) {
 	rsp, err := c.GetSchemaCatalog(ctx, projectID, databaseID, reqEditors...)
 	if err != nil {
@@ -11392,9 +12780,13 @@ func (c *ClientWithResponses) GetSchemaCatalogWithResponse(ctx context.Context, 
 	return ParseGetSchemaCatalogHTTPResponse(rsp)
 }
 
-// TestDatabaseConnectionWithResponse performs a POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId) request.
+// TestDatabaseConnectionWithResponse Test the connection to a database
+//
+// Connects to the database as PgBeam would, logs in and asks for its version. A connection that fails is a result, not an error: the answer says why.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/databases/{database_id}/test-connection (the `TestDatabaseConnection` operationId).
 func (c *ClientWithResponses) TestDatabaseConnectionWithResponse(ctx context.Context, projectID ProjectID, databaseID DatabaseID, reqEditors ...RequestEditorFn) (*TestDatabaseConnectionHTTPResponse, error) {
 	rsp, err := c.TestDatabaseConnection(ctx, projectID, databaseID, reqEditors...)
 	if err != nil {
@@ -11403,9 +12795,13 @@ func (c *ClientWithResponses) TestDatabaseConnectionWithResponse(ctx context.Con
 	return ParseTestDatabaseConnectionHTTPResponse(rsp)
 }
 
-// ListCustomDomainsWithResponse performs a GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId) request.
+// ListCustomDomainsWithResponse List custom domains
+//
+// Returns the custom domains of a project, verified or not. There is no operation that reads a single one.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/domains (the `ListCustomDomains` operationId).
 func (c *ClientWithResponses) ListCustomDomainsWithResponse(ctx context.Context, projectID ProjectID, params *ListCustomDomainsParams, reqEditors ...RequestEditorFn) (*ListCustomDomainsHTTPResponse, error) {
 	rsp, err := c.ListCustomDomains(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11414,10 +12810,13 @@ func (c *ClientWithResponses) ListCustomDomainsWithResponse(ctx context.Context,
 	return ParseListCustomDomainsHTTPResponse(rsp)
 }
 
-// CreateCustomDomainWithBodyWithResponse performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request,
-// with any type of body and a specified content type.
+// CreateCustomDomainWithBodyWithResponse Add a custom domain
 //
-// Returns a wrapper object for the known response body format(s).
+// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 func (c *ClientWithResponses) CreateCustomDomainWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateCustomDomainHTTPResponse, error) {
 	rsp, err := c.CreateCustomDomainWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11426,8 +12825,13 @@ func (c *ClientWithResponses) CreateCustomDomainWithBodyWithResponse(ctx context
 	return ParseCreateCustomDomainHTTPResponse(rsp)
 }
 
-// CreateCustomDomainWithResponse performs a POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId) request.
+// CreateCustomDomainWithResponse Add a custom domain
+//
+// Adds a host name of your own under which clients may reach the project. It serves nobody until it is verified: create the DNS records that the answer names, then verify. Refused when the name is taken, or when the plan does not include custom domains.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/domains (the `CreateCustomDomain` operationId).
 func (c *ClientWithResponses) CreateCustomDomainWithResponse(ctx context.Context, projectID ProjectID, body CreateCustomDomainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateCustomDomainHTTPResponse, error) {
 	rsp, err := c.CreateCustomDomain(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11436,9 +12840,13 @@ func (c *ClientWithResponses) CreateCustomDomainWithResponse(ctx context.Context
 	return ParseCreateCustomDomainHTTPResponse(rsp)
 }
 
-// DeleteCustomDomainWithResponse performs a DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId) request.
+// DeleteCustomDomainWithResponse Remove a custom domain
+//
+// Stops serving the project under this name and gives up its certificate. The project's own host keeps working.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/projects/{project_id}/domains/{domain_id} (the `DeleteCustomDomain` operationId).
 func (c *ClientWithResponses) DeleteCustomDomainWithResponse(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*DeleteCustomDomainHTTPResponse, error) {
 	rsp, err := c.DeleteCustomDomain(ctx, projectID, domainID, reqEditors...)
 	if err != nil {
@@ -11447,9 +12855,13 @@ func (c *ClientWithResponses) DeleteCustomDomainWithResponse(ctx context.Context
 	return ParseDeleteCustomDomainHTTPResponse(rsp)
 }
 
-// VerifyCustomDomainWithResponse performs a POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId) request.
+// VerifyCustomDomainWithResponse Verify a custom domain
+//
+// Looks the DNS records of a domain up now. The TXT record must carry the verification value, and a CNAME record, where there is one, must point to the project. Missing or wrong records are a result, not an error; repeat the call once DNS has caught up. A domain that is verified stays so.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/domains/{domain_id}/verify (the `VerifyCustomDomain` operationId).
 func (c *ClientWithResponses) VerifyCustomDomainWithResponse(ctx context.Context, projectID ProjectID, domainID DomainID, reqEditors ...RequestEditorFn) (*VerifyCustomDomainHTTPResponse, error) {
 	rsp, err := c.VerifyCustomDomain(ctx, projectID, domainID, reqEditors...)
 	if err != nil {
@@ -11458,9 +12870,13 @@ func (c *ClientWithResponses) VerifyCustomDomainWithResponse(ctx context.Context
 	return ParseVerifyCustomDomainHTTPResponse(rsp)
 }
 
-// GetProjectInsightsWithResponse performs a GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId) request.
+// GetProjectInsightsWithResponse Get query insights of a project
+//
+// Shows which query shapes ran most in a window of time, how fast they were, and how much the cache saved.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/insights (the `GetProjectInsights` operationId).
 func (c *ClientWithResponses) GetProjectInsightsWithResponse(ctx context.Context, projectID ProjectID, params *GetProjectInsightsParams, reqEditors ...RequestEditorFn) (*GetProjectInsightsHTTPResponse, error) {
 	rsp, err := c.GetProjectInsights(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11469,9 +12885,13 @@ func (c *ClientWithResponses) GetProjectInsightsWithResponse(ctx context.Context
 	return ParseGetProjectInsightsHTTPResponse(rsp)
 }
 
-// GetProjectMetricsWithResponse performs a GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId) request.
+// GetProjectMetricsWithResponse Get metrics of a project
+//
+// Returns what the data planes measured, newest first: queries, cache hits, connections and latencies of one region in one interval each.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/metrics (the `GetProjectMetrics` operationId).
 func (c *ClientWithResponses) GetProjectMetricsWithResponse(ctx context.Context, projectID ProjectID, params *GetProjectMetricsParams, reqEditors ...RequestEditorFn) (*GetProjectMetricsHTTPResponse, error) {
 	rsp, err := c.GetProjectMetrics(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11480,10 +12900,13 @@ func (c *ClientWithResponses) GetProjectMetricsWithResponse(ctx context.Context,
 	return ParseGetProjectMetricsHTTPResponse(rsp)
 }
 
-// LintMigrationWithBodyWithResponse performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request,
-// with any type of body and a specified content type.
+// LintMigrationWithBodyWithResponse Check a migration
 //
-// Returns a wrapper object for the known response body format(s).
+// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 func (c *ClientWithResponses) LintMigrationWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LintMigrationHTTPResponse, error) {
 	rsp, err := c.LintMigrationWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11492,8 +12915,13 @@ func (c *ClientWithResponses) LintMigrationWithBodyWithResponse(ctx context.Cont
 	return ParseLintMigrationHTTPResponse(rsp)
 }
 
-// LintMigrationWithResponse performs a POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId) request.
+// LintMigrationWithResponse Check a migration
+//
+// Checks the statements of a migration for what locks tables, rewrites them or destroys data, and says how to do it safely. Nothing runs.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/migrations:lint (the `LintMigration` operationId).
 func (c *ClientWithResponses) LintMigrationWithResponse(ctx context.Context, projectID ProjectID, body LintMigrationJSONRequestBody, reqEditors ...RequestEditorFn) (*LintMigrationHTTPResponse, error) {
 	rsp, err := c.LintMigration(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11502,9 +12930,13 @@ func (c *ClientWithResponses) LintMigrationWithResponse(ctx context.Context, pro
 	return ParseLintMigrationHTTPResponse(rsp)
 }
 
-// ListPolicyProfilesWithResponse performs a GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId) request.
+// ListPolicyProfilesWithResponse List policy profiles
+//
+// Returns the policy profiles of a project.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/policies (the `ListPolicyProfiles` operationId).
 func (c *ClientWithResponses) ListPolicyProfilesWithResponse(ctx context.Context, projectID ProjectID, params *ListPolicyProfilesParams, reqEditors ...RequestEditorFn) (*ListPolicyProfilesHTTPResponse, error) {
 	rsp, err := c.ListPolicyProfiles(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11513,10 +12945,13 @@ func (c *ClientWithResponses) ListPolicyProfilesWithResponse(ctx context.Context
 	return ParseListPolicyProfilesHTTPResponse(rsp)
 }
 
-// CreatePolicyProfileWithBodyWithResponse performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request,
-// with any type of body and a specified content type.
+// CreatePolicyProfileWithBodyWithResponse Create a policy profile
 //
-// Returns a wrapper object for the known response body format(s).
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 func (c *ClientWithResponses) CreatePolicyProfileWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePolicyProfileHTTPResponse, error) {
 	rsp, err := c.CreatePolicyProfileWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11525,8 +12960,13 @@ func (c *ClientWithResponses) CreatePolicyProfileWithBodyWithResponse(ctx contex
 	return ParseCreatePolicyProfileHTTPResponse(rsp)
 }
 
-// CreatePolicyProfileWithResponse performs a POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId) request.
+// CreatePolicyProfileWithResponse Create a policy profile
+//
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/policies (the `CreatePolicyProfile` operationId).
 func (c *ClientWithResponses) CreatePolicyProfileWithResponse(ctx context.Context, projectID ProjectID, body CreatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePolicyProfileHTTPResponse, error) {
 	rsp, err := c.CreatePolicyProfile(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11535,9 +12975,13 @@ func (c *ClientWithResponses) CreatePolicyProfileWithResponse(ctx context.Contex
 	return ParseCreatePolicyProfileHTTPResponse(rsp)
 }
 
-// DeletePolicyProfileWithResponse performs a DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId) request.
+// DeletePolicyProfileWithResponse Delete a policy profile
+//
+// Deletes a policy profile that nothing uses. Refused while a credential is bound to it.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/projects/{project_id}/policies/{policy_id} (the `DeletePolicyProfile` operationId).
 func (c *ClientWithResponses) DeletePolicyProfileWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*DeletePolicyProfileHTTPResponse, error) {
 	rsp, err := c.DeletePolicyProfile(ctx, projectID, policyID, reqEditors...)
 	if err != nil {
@@ -11546,9 +12990,13 @@ func (c *ClientWithResponses) DeletePolicyProfileWithResponse(ctx context.Contex
 	return ParseDeletePolicyProfileHTTPResponse(rsp)
 }
 
-// GetPolicyProfileWithResponse performs a GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId) request.
+// GetPolicyProfileWithResponse Get a policy profile
+//
+// Returns a policy profile. An ETag comes with it.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/policies/{policy_id} (the `GetPolicyProfile` operationId).
 func (c *ClientWithResponses) GetPolicyProfileWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, reqEditors ...RequestEditorFn) (*GetPolicyProfileHTTPResponse, error) {
 	rsp, err := c.GetPolicyProfile(ctx, projectID, policyID, reqEditors...)
 	if err != nil {
@@ -11557,10 +13005,13 @@ func (c *ClientWithResponses) GetPolicyProfileWithResponse(ctx context.Context, 
 	return ParseGetPolicyProfileHTTPResponse(rsp)
 }
 
-// UpdatePolicyProfileWithBodyWithResponse performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request,
-// with any type of body and a specified content type.
+// UpdatePolicyProfileWithBodyWithResponse Update a policy profile
 //
-// Returns a wrapper object for the known response body format(s).
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 func (c *ClientWithResponses) UpdatePolicyProfileWithBodyWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdatePolicyProfileHTTPResponse, error) {
 	rsp, err := c.UpdatePolicyProfileWithBody(ctx, projectID, policyID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11569,8 +13020,13 @@ func (c *ClientWithResponses) UpdatePolicyProfileWithBodyWithResponse(ctx contex
 	return ParseUpdatePolicyProfileHTTPResponse(rsp)
 }
 
-// UpdatePolicyProfileWithResponse performs a PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId) request.
+// UpdatePolicyProfileWithResponse Update a policy profile
+//
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/projects/{project_id}/policies/{policy_id} (the `UpdatePolicyProfile` operationId).
 func (c *ClientWithResponses) UpdatePolicyProfileWithResponse(ctx context.Context, projectID ProjectID, policyID PolicyID, body UpdatePolicyProfileJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdatePolicyProfileHTTPResponse, error) {
 	rsp, err := c.UpdatePolicyProfile(ctx, projectID, policyID, body, reqEditors...)
 	if err != nil {
@@ -11579,10 +13035,13 @@ func (c *ClientWithResponses) UpdatePolicyProfileWithResponse(ctx context.Contex
 	return ParseUpdatePolicyProfileHTTPResponse(rsp)
 }
 
-// DryEvalPolicyWithBodyWithResponse performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request,
-// with any type of body and a specified content type.
+// DryEvalPolicyWithBodyWithResponse Try a statement against a policy
 //
-// Returns a wrapper object for the known response body format(s).
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 func (c *ClientWithResponses) DryEvalPolicyWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DryEvalPolicyHTTPResponse, error) {
 	rsp, err := c.DryEvalPolicyWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11591,8 +13050,13 @@ func (c *ClientWithResponses) DryEvalPolicyWithBodyWithResponse(ctx context.Cont
 	return ParseDryEvalPolicyHTTPResponse(rsp)
 }
 
-// DryEvalPolicyWithResponse performs a POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId) request.
+// DryEvalPolicyWithResponse Try a statement against a policy
+//
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-evaluations (the `DryEvalPolicy` operationId).
 func (c *ClientWithResponses) DryEvalPolicyWithResponse(ctx context.Context, projectID ProjectID, body DryEvalPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*DryEvalPolicyHTTPResponse, error) {
 	rsp, err := c.DryEvalPolicy(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11601,10 +13065,13 @@ func (c *ClientWithResponses) DryEvalPolicyWithResponse(ctx context.Context, pro
 	return ParseDryEvalPolicyHTTPResponse(rsp)
 }
 
-// ReplayPolicyWithBodyWithResponse performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request,
-// with any type of body and a specified content type.
+// ReplayPolicyWithBodyWithResponse Replay recorded traffic against a policy
 //
-// Returns a wrapper object for the known response body format(s).
+// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 func (c *ClientWithResponses) ReplayPolicyWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReplayPolicyHTTPResponse, error) {
 	rsp, err := c.ReplayPolicyWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11613,8 +13080,13 @@ func (c *ClientWithResponses) ReplayPolicyWithBodyWithResponse(ctx context.Conte
 	return ParseReplayPolicyHTTPResponse(rsp)
 }
 
-// ReplayPolicyWithResponse performs a POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId) request.
+// ReplayPolicyWithResponse Replay recorded traffic against a policy
+//
+// Decides for the distinct queries of a window of recorded traffic what a policy profile, or a draft of one, would do with them, and compares that to what happened. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/policy-replays (the `ReplayPolicy` operationId).
 func (c *ClientWithResponses) ReplayPolicyWithResponse(ctx context.Context, projectID ProjectID, body ReplayPolicyJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplayPolicyHTTPResponse, error) {
 	rsp, err := c.ReplayPolicy(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11623,9 +13095,13 @@ func (c *ClientWithResponses) ReplayPolicyWithResponse(ctx context.Context, proj
 	return ParseReplayPolicyHTTPResponse(rsp)
 }
 
-// GetProjectUsageWithResponse performs a GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId) request.
+// GetProjectUsageWithResponse Get daily usage of a project
+//
+// Returns the usage of a project, one entry for each UTC day and region with traffic.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/usage (the `GetProjectUsage` operationId).
 func (c *ClientWithResponses) GetProjectUsageWithResponse(ctx context.Context, projectID ProjectID, params *GetProjectUsageParams, reqEditors ...RequestEditorFn) (*GetProjectUsageHTTPResponse, error) {
 	rsp, err := c.GetProjectUsage(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11634,9 +13110,13 @@ func (c *ClientWithResponses) GetProjectUsageWithResponse(ctx context.Context, p
 	return ParseGetProjectUsageHTTPResponse(rsp)
 }
 
-// ListWebhookEndpointsWithResponse performs a GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId) request.
+// ListWebhookEndpointsWithResponse List webhook endpoints
+//
+// Returns the webhook endpoints of a project, without their secrets.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/webhooks (the `ListWebhookEndpoints` operationId).
 func (c *ClientWithResponses) ListWebhookEndpointsWithResponse(ctx context.Context, projectID ProjectID, params *ListWebhookEndpointsParams, reqEditors ...RequestEditorFn) (*ListWebhookEndpointsHTTPResponse, error) {
 	rsp, err := c.ListWebhookEndpoints(ctx, projectID, params, reqEditors...)
 	if err != nil {
@@ -11645,10 +13125,13 @@ func (c *ClientWithResponses) ListWebhookEndpointsWithResponse(ctx context.Conte
 	return ParseListWebhookEndpointsHTTPResponse(rsp)
 }
 
-// CreateWebhookEndpointWithBodyWithResponse performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request,
-// with any type of body and a specified content type.
+// CreateWebhookEndpointWithBodyWithResponse Create a webhook endpoint
 //
-// Returns a wrapper object for the known response body format(s).
+// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 func (c *ClientWithResponses) CreateWebhookEndpointWithBodyWithResponse(ctx context.Context, projectID ProjectID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateWebhookEndpointHTTPResponse, error) {
 	rsp, err := c.CreateWebhookEndpointWithBody(ctx, projectID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11657,8 +13140,13 @@ func (c *ClientWithResponses) CreateWebhookEndpointWithBodyWithResponse(ctx cont
 	return ParseCreateWebhookEndpointHTTPResponse(rsp)
 }
 
-// CreateWebhookEndpointWithResponse performs a POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId) request.
+// CreateWebhookEndpointWithResponse Create a webhook endpoint
+//
+// Adds an HTTPS address that is told about events of the project. The secret signs the deliveries, or authenticates them to the receiver, depending on the format; it is never returned. Refused when the project already has an endpoint with the same address.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/webhooks (the `CreateWebhookEndpoint` operationId).
 func (c *ClientWithResponses) CreateWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, body CreateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateWebhookEndpointHTTPResponse, error) {
 	rsp, err := c.CreateWebhookEndpoint(ctx, projectID, body, reqEditors...)
 	if err != nil {
@@ -11667,9 +13155,13 @@ func (c *ClientWithResponses) CreateWebhookEndpointWithResponse(ctx context.Cont
 	return ParseCreateWebhookEndpointHTTPResponse(rsp)
 }
 
-// DeleteWebhookEndpointWithResponse performs a DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId) request.
+// DeleteWebhookEndpointWithResponse Delete a webhook endpoint
+//
+// Deletes a webhook endpoint together with deliveries that are still due.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/projects/{project_id}/webhooks/{webhook_id} (the `DeleteWebhookEndpoint` operationId).
 func (c *ClientWithResponses) DeleteWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*DeleteWebhookEndpointHTTPResponse, error) {
 	rsp, err := c.DeleteWebhookEndpoint(ctx, projectID, webhookID, reqEditors...)
 	if err != nil {
@@ -11678,9 +13170,13 @@ func (c *ClientWithResponses) DeleteWebhookEndpointWithResponse(ctx context.Cont
 	return ParseDeleteWebhookEndpointHTTPResponse(rsp)
 }
 
-// GetWebhookEndpointWithResponse performs a GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId) request.
+// GetWebhookEndpointWithResponse Get a webhook endpoint
+//
+// Returns a webhook endpoint without its secret. An ETag comes with it.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/projects/{project_id}/webhooks/{webhook_id} (the `GetWebhookEndpoint` operationId).
 func (c *ClientWithResponses) GetWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*GetWebhookEndpointHTTPResponse, error) {
 	rsp, err := c.GetWebhookEndpoint(ctx, projectID, webhookID, reqEditors...)
 	if err != nil {
@@ -11689,10 +13185,13 @@ func (c *ClientWithResponses) GetWebhookEndpointWithResponse(ctx context.Context
 	return ParseGetWebhookEndpointHTTPResponse(rsp)
 }
 
-// UpdateWebhookEndpointWithBodyWithResponse performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request,
-// with any type of body and a specified content type.
+// UpdateWebhookEndpointWithBodyWithResponse Update a webhook endpoint
 //
-// Returns a wrapper object for the known response body format(s).
+// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 func (c *ClientWithResponses) UpdateWebhookEndpointWithBodyWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateWebhookEndpointHTTPResponse, error) {
 	rsp, err := c.UpdateWebhookEndpointWithBody(ctx, projectID, webhookID, contentType, body, reqEditors...)
 	if err != nil {
@@ -11701,8 +13200,13 @@ func (c *ClientWithResponses) UpdateWebhookEndpointWithBodyWithResponse(ctx cont
 	return ParseUpdateWebhookEndpointHTTPResponse(rsp)
 }
 
-// UpdateWebhookEndpointWithResponse performs a PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId) request.
+// UpdateWebhookEndpointWithResponse Update a webhook endpoint
+//
+// Changes what is given and leaves the rest as it is, the address and the secret included. The list of event types is replaced as a whole.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /v1/projects/{project_id}/webhooks/{webhook_id} (the `UpdateWebhookEndpoint` operationId).
 func (c *ClientWithResponses) UpdateWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, body UpdateWebhookEndpointJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookEndpointHTTPResponse, error) {
 	rsp, err := c.UpdateWebhookEndpoint(ctx, projectID, webhookID, body, reqEditors...)
 	if err != nil {
@@ -11711,9 +13215,13 @@ func (c *ClientWithResponses) UpdateWebhookEndpointWithResponse(ctx context.Cont
 	return ParseUpdateWebhookEndpointHTTPResponse(rsp)
 }
 
-// TestWebhookEndpointWithResponse performs a POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId) request.
+// TestWebhookEndpointWithResponse Send a test event
+//
+// Sends an event of the type `webhook.test` to the endpoint, whatever events it is subscribed to, and reports how the receiver answered.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/projects/{project_id}/webhooks/{webhook_id}/test (the `TestWebhookEndpoint` operationId).
 func (c *ClientWithResponses) TestWebhookEndpointWithResponse(ctx context.Context, projectID ProjectID, webhookID WebhookID, reqEditors ...RequestEditorFn) (*TestWebhookEndpointHTTPResponse, error) {
 	rsp, err := c.TestWebhookEndpoint(ctx, projectID, webhookID, reqEditors...)
 	if err != nil {
@@ -11722,9 +13230,13 @@ func (c *ClientWithResponses) TestWebhookEndpointWithResponse(ctx context.Contex
 	return ParseTestWebhookEndpointHTTPResponse(rsp)
 }
 
-// ListRegionsWithResponse performs a GET /v1/regions (the `ListRegions` operationId) request.
+// ListRegionsWithResponse List regions
+//
+// Returns the regions that data planes run in, including those that take no new projects at present. Use an id from here as the pool region of a database.
 //
 // Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/regions (the `ListRegions` operationId).
 func (c *ClientWithResponses) ListRegionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRegionsHTTPResponse, error) {
 	rsp, err := c.ListRegions(ctx, reqEditors...)
 	if err != nil {

@@ -19,205 +19,205 @@ import (
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-
+	// ListReplicas List read replicas
 	// (GET /v1/databases/{database_id}/replicas)
 	ListReplicas(w http.ResponseWriter, r *http.Request, databaseID DatabaseID)
-
+	// CreateReplica Add a read replica
 	// (POST /v1/databases/{database_id}/replicas)
 	CreateReplica(w http.ResponseWriter, r *http.Request, databaseID DatabaseID)
-
+	// DeleteReplica Remove a read replica
 	// (DELETE /v1/databases/{database_id}/replicas/{replica_id})
 	DeleteReplica(w http.ResponseWriter, r *http.Request, databaseID DatabaseID, replicaID ReplicaID)
-
+	// GetHealth Check the health of the service
 	// (GET /v1/health)
 	GetHealth(w http.ResponseWriter, r *http.Request)
-
+	// McpTransport Speak MCP with this API
 	// (POST /v1/mcp)
 	McpTransport(w http.ResponseWriter, r *http.Request)
-
+	// ListOrganizations List the organizations of the caller
 	// (GET /v1/organizations)
 	ListOrganizations(w http.ResponseWriter, r *http.Request)
-
+	// GetOrganizationPlan Get the plan of an organization
 	// (GET /v1/organizations/{org_id}/plan)
 	GetOrganizationPlan(w http.ResponseWriter, r *http.Request, orgID OrgID)
-
+	// ListSelfHostEnrollments List enrollments of self-hosted data planes
 	// (GET /v1/organizations/{org_id}/self-host-enrollments)
 	ListSelfHostEnrollments(w http.ResponseWriter, r *http.Request, orgID OrgID)
-
+	// CreateSelfHostEnrollment Enroll a self-hosted data plane
 	// (POST /v1/organizations/{org_id}/self-host-enrollments)
 	CreateSelfHostEnrollment(w http.ResponseWriter, r *http.Request, orgID OrgID)
-
+	// RevokeSelfHostEnrollment Revoke the enrollment of a data plane
 	// (DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id})
 	RevokeSelfHostEnrollment(w http.ResponseWriter, r *http.Request, orgID OrgID, enrollmentID string)
-
+	// RotateSelfHostEnrollment Rotate the token of an enrollment
 	// (POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate)
 	RotateSelfHostEnrollment(w http.ResponseWriter, r *http.Request, orgID OrgID, enrollmentID string)
-
+	// UpdateSpendLimit Set or lift the spend limit
 	// (PUT /v1/organizations/{org_id}/spend-limit)
 	UpdateSpendLimit(w http.ResponseWriter, r *http.Request, orgID OrgID)
-
+	// GetOrganizationUsage Get daily usage of an organization
 	// (GET /v1/organizations/{org_id}/usage)
 	GetOrganizationUsage(w http.ResponseWriter, r *http.Request, orgID OrgID, params GetOrganizationUsageParams)
-
+	// ListPlans List plans
 	// (GET /v1/plans)
 	ListPlans(w http.ResponseWriter, r *http.Request)
-
+	// ListProjects List projects
 	// (GET /v1/projects)
 	ListProjects(w http.ResponseWriter, r *http.Request, params ListProjectsParams)
-
+	// CreateProject Create a project with its primary database
 	// (POST /v1/projects)
 	CreateProject(w http.ResponseWriter, r *http.Request)
-
+	// DeleteProject Delete a project
 	// (DELETE /v1/projects/{project_id})
 	DeleteProject(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// GetProject Get a project
 	// (GET /v1/projects/{project_id})
 	GetProject(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// UpdateProject Update a project
 	// (PATCH /v1/projects/{project_id})
 	UpdateProject(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// ListAgentCredentials List credentials
 	// (GET /v1/projects/{project_id}/agents)
 	ListAgentCredentials(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListAgentCredentialsParams)
-
+	// CreateAgentCredential Issue a credential
 	// (POST /v1/projects/{project_id}/agents)
 	CreateAgentCredential(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// RevokeAgentCredential Revoke a credential
 	// (DELETE /v1/projects/{project_id}/agents/{agent_id})
 	RevokeAgentCredential(w http.ResponseWriter, r *http.Request, projectID ProjectID, agentID AgentID)
-
+	// GetAgentCredential Get a credential
 	// (GET /v1/projects/{project_id}/agents/{agent_id})
 	GetAgentCredential(w http.ResponseWriter, r *http.Request, projectID ProjectID, agentID AgentID)
-
+	// UpdateAgentCredentialStatus Disable or enable a credential
 	// (PATCH /v1/projects/{project_id}/agents/{agent_id})
 	UpdateAgentCredentialStatus(w http.ResponseWriter, r *http.Request, projectID ProjectID, agentID AgentID)
-
+	// RotateAgentCredential Rotate the secrets of a credential
 	// (POST /v1/projects/{project_id}/agents/{agent_id}/rotate)
 	RotateAgentCredential(w http.ResponseWriter, r *http.Request, projectID ProjectID, agentID AgentID)
-
+	// ListAnomalyAlerts List anomaly alerts
 	// (GET /v1/projects/{project_id}/anomalies)
 	ListAnomalyAlerts(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListAnomalyAlertsParams)
-
+	// UpdateAnomalyAlert Acknowledge or resolve an alert
 	// (PATCH /v1/projects/{project_id}/anomalies/{anomaly_id})
 	UpdateAnomalyAlert(w http.ResponseWriter, r *http.Request, projectID ProjectID, anomalyID AnomalyID)
-
+	// ListApprovalRequests List approval requests
 	// (GET /v1/projects/{project_id}/approvals)
 	ListApprovalRequests(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListApprovalRequestsParams)
-
+	// ApproveApprovalRequest Approve a held statement
 	// (POST /v1/projects/{project_id}/approvals/{approval_id}/approve)
 	ApproveApprovalRequest(w http.ResponseWriter, r *http.Request, projectID ProjectID, approvalID ApprovalID)
-
+	// RejectApprovalRequest Reject a held statement
 	// (POST /v1/projects/{project_id}/approvals/{approval_id}/reject)
 	RejectApprovalRequest(w http.ResponseWriter, r *http.Request, projectID ProjectID, approvalID ApprovalID)
-
+	// ListAuditLogs List audit entries
 	// (GET /v1/projects/{project_id}/audit-logs)
 	ListAuditLogs(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListAuditLogsParams)
-
+	// ExportAuditLogs Export audit entries as CSV
 	// (GET /v1/projects/{project_id}/audit-logs/export)
 	ExportAuditLogs(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ExportAuditLogsParams)
-
+	// VerifyAuditChain Verify the audit log
 	// (GET /v1/projects/{project_id}/audit-logs/verify)
 	VerifyAuditChain(w http.ResponseWriter, r *http.Request, projectID ProjectID, params VerifyAuditChainParams)
-
+	// ListDatabaseBranches List sandbox branches
 	// (GET /v1/projects/{project_id}/branches)
 	ListDatabaseBranches(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListDatabaseBranchesParams)
-
+	// DiscardDatabaseBranch Discard a sandbox branch
 	// (DELETE /v1/projects/{project_id}/branches/{branch_id})
 	DiscardDatabaseBranch(w http.ResponseWriter, r *http.Request, projectID ProjectID, branchID BranchID)
-
+	// ListDatabases List databases
 	// (GET /v1/projects/{project_id}/databases)
 	ListDatabases(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListDatabasesParams)
-
+	// CreateDatabase Add a database to a project
 	// (POST /v1/projects/{project_id}/databases)
 	CreateDatabase(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// DeleteDatabase Remove a database from a project
 	// (DELETE /v1/projects/{project_id}/databases/{database_id})
 	DeleteDatabase(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID)
-
+	// GetDatabase Get a database
 	// (GET /v1/projects/{project_id}/databases/{database_id})
 	GetDatabase(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID)
-
+	// UpdateDatabase Update a database
 	// (PATCH /v1/projects/{project_id}/databases/{database_id})
 	UpdateDatabase(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID)
-
+	// ListCacheRules List cache rules
 	// (GET /v1/projects/{project_id}/databases/{database_id}/cache-rules)
 	ListCacheRules(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID, params ListCacheRulesParams)
-
+	// UpdateCacheRule Set a cache rule
 	// (PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash})
 	UpdateCacheRule(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID, queryHash string)
-
+	// ScanDatabaseForPii Scan a database for personal data
 	// (POST /v1/projects/{project_id}/databases/{database_id}/scan-pii)
 	ScanDatabaseForPii(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID)
-
+	// GetSchemaCatalog Read the schema of a database
 	// (GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog)
 	GetSchemaCatalog(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID)
-
+	// TestDatabaseConnection Test the connection to a database
 	// (POST /v1/projects/{project_id}/databases/{database_id}/test-connection)
 	TestDatabaseConnection(w http.ResponseWriter, r *http.Request, projectID ProjectID, databaseID DatabaseID)
-
+	// ListCustomDomains List custom domains
 	// (GET /v1/projects/{project_id}/domains)
 	ListCustomDomains(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListCustomDomainsParams)
-
+	// CreateCustomDomain Add a custom domain
 	// (POST /v1/projects/{project_id}/domains)
 	CreateCustomDomain(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// DeleteCustomDomain Remove a custom domain
 	// (DELETE /v1/projects/{project_id}/domains/{domain_id})
 	DeleteCustomDomain(w http.ResponseWriter, r *http.Request, projectID ProjectID, domainID DomainID)
-
+	// VerifyCustomDomain Verify a custom domain
 	// (POST /v1/projects/{project_id}/domains/{domain_id}/verify)
 	VerifyCustomDomain(w http.ResponseWriter, r *http.Request, projectID ProjectID, domainID DomainID)
-
+	// GetProjectInsights Get query insights of a project
 	// (GET /v1/projects/{project_id}/insights)
 	GetProjectInsights(w http.ResponseWriter, r *http.Request, projectID ProjectID, params GetProjectInsightsParams)
-
+	// GetProjectMetrics Get metrics of a project
 	// (GET /v1/projects/{project_id}/metrics)
 	GetProjectMetrics(w http.ResponseWriter, r *http.Request, projectID ProjectID, params GetProjectMetricsParams)
-
+	// LintMigration Check a migration
 	// (POST /v1/projects/{project_id}/migrations:lint)
 	LintMigration(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// ListPolicyProfiles List policy profiles
 	// (GET /v1/projects/{project_id}/policies)
 	ListPolicyProfiles(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListPolicyProfilesParams)
-
+	// CreatePolicyProfile Create a policy profile
 	// (POST /v1/projects/{project_id}/policies)
 	CreatePolicyProfile(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// DeletePolicyProfile Delete a policy profile
 	// (DELETE /v1/projects/{project_id}/policies/{policy_id})
 	DeletePolicyProfile(w http.ResponseWriter, r *http.Request, projectID ProjectID, policyID PolicyID)
-
+	// GetPolicyProfile Get a policy profile
 	// (GET /v1/projects/{project_id}/policies/{policy_id})
 	GetPolicyProfile(w http.ResponseWriter, r *http.Request, projectID ProjectID, policyID PolicyID)
-
+	// UpdatePolicyProfile Update a policy profile
 	// (PUT /v1/projects/{project_id}/policies/{policy_id})
 	UpdatePolicyProfile(w http.ResponseWriter, r *http.Request, projectID ProjectID, policyID PolicyID)
-
+	// DryEvalPolicy Try a statement against a policy
 	// (POST /v1/projects/{project_id}/policy-evaluations)
 	DryEvalPolicy(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// ReplayPolicy Replay recorded traffic against a policy
 	// (POST /v1/projects/{project_id}/policy-replays)
 	ReplayPolicy(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// GetProjectUsage Get daily usage of a project
 	// (GET /v1/projects/{project_id}/usage)
 	GetProjectUsage(w http.ResponseWriter, r *http.Request, projectID ProjectID, params GetProjectUsageParams)
-
+	// ListWebhookEndpoints List webhook endpoints
 	// (GET /v1/projects/{project_id}/webhooks)
 	ListWebhookEndpoints(w http.ResponseWriter, r *http.Request, projectID ProjectID, params ListWebhookEndpointsParams)
-
+	// CreateWebhookEndpoint Create a webhook endpoint
 	// (POST /v1/projects/{project_id}/webhooks)
 	CreateWebhookEndpoint(w http.ResponseWriter, r *http.Request, projectID ProjectID)
-
+	// DeleteWebhookEndpoint Delete a webhook endpoint
 	// (DELETE /v1/projects/{project_id}/webhooks/{webhook_id})
 	DeleteWebhookEndpoint(w http.ResponseWriter, r *http.Request, projectID ProjectID, webhookID WebhookID)
-
+	// GetWebhookEndpoint Get a webhook endpoint
 	// (GET /v1/projects/{project_id}/webhooks/{webhook_id})
 	GetWebhookEndpoint(w http.ResponseWriter, r *http.Request, projectID ProjectID, webhookID WebhookID)
-
+	// UpdateWebhookEndpoint Update a webhook endpoint
 	// (PUT /v1/projects/{project_id}/webhooks/{webhook_id})
 	UpdateWebhookEndpoint(w http.ResponseWriter, r *http.Request, projectID ProjectID, webhookID WebhookID)
-
+	// TestWebhookEndpoint Send a test event
 	// (POST /v1/projects/{project_id}/webhooks/{webhook_id}/test)
 	TestWebhookEndpoint(w http.ResponseWriter, r *http.Request, projectID ProjectID, webhookID WebhookID)
-
+	// ListRegions List regions
 	// (GET /v1/regions)
 	ListRegions(w http.ResponseWriter, r *http.Request)
 }
@@ -2961,44 +2961,48 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 		ErrorHandlerFunc:   options.ErrorHandlerFunc,
 	}
 
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/agents", wrapper.ListAgentCredentials)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/agents", wrapper.CreateAgentCredential)
-	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}", wrapper.RevokeAgentCredential)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}", wrapper.GetAgentCredential)
-	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}", wrapper.UpdateAgentCredentialStatus)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}/rotate", wrapper.RotateAgentCredential)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/anomalies", wrapper.ListAnomalyAlerts)
-	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/projects/{project_id}/anomalies/{anomaly_id}", wrapper.UpdateAnomalyAlert)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/approvals", wrapper.ListApprovalRequests)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/approvals/{approval_id}/approve", wrapper.ApproveApprovalRequest)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/approvals/{approval_id}/reject", wrapper.RejectApprovalRequest)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/audit-logs", wrapper.ListAuditLogs)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/audit-logs/export", wrapper.ExportAuditLogs)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/audit-logs/verify", wrapper.VerifyAuditChain)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/health", wrapper.GetHealth)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/organizations", wrapper.ListOrganizations)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/regions", wrapper.ListRegions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/plans", wrapper.ListPlans)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/organizations/{org_id}/plan", wrapper.GetOrganizationPlan)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/organizations/{org_id}/spend-limit", wrapper.UpdateSpendLimit)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/branches", wrapper.ListDatabaseBranches)
-	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/branches/{branch_id}", wrapper.DiscardDatabaseBranch)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/cache-rules", wrapper.ListCacheRules)
-	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash}", wrapper.UpdateCacheRule)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/organizations/{org_id}/usage", wrapper.GetOrganizationUsage)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments", wrapper.ListSelfHostEnrollments)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments", wrapper.CreateSelfHostEnrollment)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}", wrapper.RevokeSelfHostEnrollment)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate", wrapper.RotateSelfHostEnrollment)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects", wrapper.ListProjects)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects", wrapper.CreateProject)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}", wrapper.DeleteProject)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}", wrapper.GetProject)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/projects/{project_id}", wrapper.UpdateProject)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/metrics", wrapper.GetProjectMetrics)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/insights", wrapper.GetProjectInsights)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/usage", wrapper.GetProjectUsage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/databases", wrapper.ListDatabases)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/databases", wrapper.CreateDatabase)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}", wrapper.DeleteDatabase)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}", wrapper.GetDatabase)
 	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}", wrapper.UpdateDatabase)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/test-connection", wrapper.TestDatabaseConnection)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/scan-pii", wrapper.ScanDatabaseForPii)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/schema-catalog", wrapper.GetSchemaCatalog)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/scan-pii", wrapper.ScanDatabaseForPii)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/cache-rules", wrapper.ListCacheRules)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash}", wrapper.UpdateCacheRule)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/databases/{database_id}/replicas", wrapper.ListReplicas)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/databases/{database_id}/replicas", wrapper.CreateReplica)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/databases/{database_id}/replicas/{replica_id}", wrapper.DeleteReplica)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/domains", wrapper.ListCustomDomains)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/domains", wrapper.CreateCustomDomain)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/domains/{domain_id}", wrapper.DeleteCustomDomain)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/domains/{domain_id}/verify", wrapper.VerifyCustomDomain)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/health", wrapper.GetHealth)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/insights", wrapper.GetProjectInsights)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/mcp", wrapper.McpTransport)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/migrations:lint", wrapper.LintMigration)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/organizations", wrapper.ListOrganizations)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/agents", wrapper.ListAgentCredentials)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/agents", wrapper.CreateAgentCredential)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}", wrapper.RevokeAgentCredential)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}", wrapper.GetAgentCredential)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}", wrapper.UpdateAgentCredentialStatus)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/agents/{agent_id}/rotate", wrapper.RotateAgentCredential)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/policies", wrapper.ListPolicyProfiles)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/policies", wrapper.CreatePolicyProfile)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/policies/{policy_id}", wrapper.DeletePolicyProfile)
@@ -3006,28 +3010,24 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/projects/{project_id}/policies/{policy_id}", wrapper.UpdatePolicyProfile)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/policy-evaluations", wrapper.DryEvalPolicy)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/policy-replays", wrapper.ReplayPolicy)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects", wrapper.ListProjects)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects", wrapper.CreateProject)
-	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}", wrapper.DeleteProject)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}", wrapper.GetProject)
-	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/projects/{project_id}", wrapper.UpdateProject)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/metrics", wrapper.GetProjectMetrics)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/regions", wrapper.ListRegions)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/databases/{database_id}/replicas", wrapper.ListReplicas)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/databases/{database_id}/replicas", wrapper.CreateReplica)
-	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/databases/{database_id}/replicas/{replica_id}", wrapper.DeleteReplica)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments", wrapper.ListSelfHostEnrollments)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments", wrapper.CreateSelfHostEnrollment)
-	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}", wrapper.RevokeSelfHostEnrollment)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate", wrapper.RotateSelfHostEnrollment)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/organizations/{org_id}/usage", wrapper.GetOrganizationUsage)
-	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/usage", wrapper.GetProjectUsage)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/approvals", wrapper.ListApprovalRequests)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/approvals/{approval_id}/approve", wrapper.ApproveApprovalRequest)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/approvals/{approval_id}/reject", wrapper.RejectApprovalRequest)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/branches", wrapper.ListDatabaseBranches)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/branches/{branch_id}", wrapper.DiscardDatabaseBranch)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/migrations:lint", wrapper.LintMigration)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/audit-logs", wrapper.ListAuditLogs)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/audit-logs/export", wrapper.ExportAuditLogs)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/audit-logs/verify", wrapper.VerifyAuditChain)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/anomalies", wrapper.ListAnomalyAlerts)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/v1/projects/{project_id}/anomalies/{anomaly_id}", wrapper.UpdateAnomalyAlert)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/webhooks", wrapper.ListWebhookEndpoints)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/webhooks", wrapper.CreateWebhookEndpoint)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/v1/projects/{project_id}/webhooks/{webhook_id}", wrapper.DeleteWebhookEndpoint)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/v1/projects/{project_id}/webhooks/{webhook_id}", wrapper.GetWebhookEndpoint)
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/v1/projects/{project_id}/webhooks/{webhook_id}", wrapper.UpdateWebhookEndpoint)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/projects/{project_id}/webhooks/{webhook_id}/test", wrapper.TestWebhookEndpoint)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/v1/mcp", wrapper.McpTransport)
 
 	return m
 }
@@ -8887,205 +8887,205 @@ func (response ListRegions429JSONResponse) VisitListRegionsResponse(w http.Respo
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-
+	// ListReplicas List read replicas
 	// (GET /v1/databases/{database_id}/replicas)
 	ListReplicas(ctx context.Context, request ListReplicasRequestObject) (ListReplicasResponseObject, error)
-
+	// CreateReplica Add a read replica
 	// (POST /v1/databases/{database_id}/replicas)
 	CreateReplica(ctx context.Context, request CreateReplicaRequestObject) (CreateReplicaResponseObject, error)
-
+	// DeleteReplica Remove a read replica
 	// (DELETE /v1/databases/{database_id}/replicas/{replica_id})
 	DeleteReplica(ctx context.Context, request DeleteReplicaRequestObject) (DeleteReplicaResponseObject, error)
-
+	// GetHealth Check the health of the service
 	// (GET /v1/health)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
-
+	// McpTransport Speak MCP with this API
 	// (POST /v1/mcp)
 	McpTransport(ctx context.Context, request McpTransportRequestObject) (McpTransportResponseObject, error)
-
+	// ListOrganizations List the organizations of the caller
 	// (GET /v1/organizations)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
-
+	// GetOrganizationPlan Get the plan of an organization
 	// (GET /v1/organizations/{org_id}/plan)
 	GetOrganizationPlan(ctx context.Context, request GetOrganizationPlanRequestObject) (GetOrganizationPlanResponseObject, error)
-
+	// ListSelfHostEnrollments List enrollments of self-hosted data planes
 	// (GET /v1/organizations/{org_id}/self-host-enrollments)
 	ListSelfHostEnrollments(ctx context.Context, request ListSelfHostEnrollmentsRequestObject) (ListSelfHostEnrollmentsResponseObject, error)
-
+	// CreateSelfHostEnrollment Enroll a self-hosted data plane
 	// (POST /v1/organizations/{org_id}/self-host-enrollments)
 	CreateSelfHostEnrollment(ctx context.Context, request CreateSelfHostEnrollmentRequestObject) (CreateSelfHostEnrollmentResponseObject, error)
-
+	// RevokeSelfHostEnrollment Revoke the enrollment of a data plane
 	// (DELETE /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id})
 	RevokeSelfHostEnrollment(ctx context.Context, request RevokeSelfHostEnrollmentRequestObject) (RevokeSelfHostEnrollmentResponseObject, error)
-
+	// RotateSelfHostEnrollment Rotate the token of an enrollment
 	// (POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate)
 	RotateSelfHostEnrollment(ctx context.Context, request RotateSelfHostEnrollmentRequestObject) (RotateSelfHostEnrollmentResponseObject, error)
-
+	// UpdateSpendLimit Set or lift the spend limit
 	// (PUT /v1/organizations/{org_id}/spend-limit)
 	UpdateSpendLimit(ctx context.Context, request UpdateSpendLimitRequestObject) (UpdateSpendLimitResponseObject, error)
-
+	// GetOrganizationUsage Get daily usage of an organization
 	// (GET /v1/organizations/{org_id}/usage)
 	GetOrganizationUsage(ctx context.Context, request GetOrganizationUsageRequestObject) (GetOrganizationUsageResponseObject, error)
-
+	// ListPlans List plans
 	// (GET /v1/plans)
 	ListPlans(ctx context.Context, request ListPlansRequestObject) (ListPlansResponseObject, error)
-
+	// ListProjects List projects
 	// (GET /v1/projects)
 	ListProjects(ctx context.Context, request ListProjectsRequestObject) (ListProjectsResponseObject, error)
-
+	// CreateProject Create a project with its primary database
 	// (POST /v1/projects)
 	CreateProject(ctx context.Context, request CreateProjectRequestObject) (CreateProjectResponseObject, error)
-
+	// DeleteProject Delete a project
 	// (DELETE /v1/projects/{project_id})
 	DeleteProject(ctx context.Context, request DeleteProjectRequestObject) (DeleteProjectResponseObject, error)
-
+	// GetProject Get a project
 	// (GET /v1/projects/{project_id})
 	GetProject(ctx context.Context, request GetProjectRequestObject) (GetProjectResponseObject, error)
-
+	// UpdateProject Update a project
 	// (PATCH /v1/projects/{project_id})
 	UpdateProject(ctx context.Context, request UpdateProjectRequestObject) (UpdateProjectResponseObject, error)
-
+	// ListAgentCredentials List credentials
 	// (GET /v1/projects/{project_id}/agents)
 	ListAgentCredentials(ctx context.Context, request ListAgentCredentialsRequestObject) (ListAgentCredentialsResponseObject, error)
-
+	// CreateAgentCredential Issue a credential
 	// (POST /v1/projects/{project_id}/agents)
 	CreateAgentCredential(ctx context.Context, request CreateAgentCredentialRequestObject) (CreateAgentCredentialResponseObject, error)
-
+	// RevokeAgentCredential Revoke a credential
 	// (DELETE /v1/projects/{project_id}/agents/{agent_id})
 	RevokeAgentCredential(ctx context.Context, request RevokeAgentCredentialRequestObject) (RevokeAgentCredentialResponseObject, error)
-
+	// GetAgentCredential Get a credential
 	// (GET /v1/projects/{project_id}/agents/{agent_id})
 	GetAgentCredential(ctx context.Context, request GetAgentCredentialRequestObject) (GetAgentCredentialResponseObject, error)
-
+	// UpdateAgentCredentialStatus Disable or enable a credential
 	// (PATCH /v1/projects/{project_id}/agents/{agent_id})
 	UpdateAgentCredentialStatus(ctx context.Context, request UpdateAgentCredentialStatusRequestObject) (UpdateAgentCredentialStatusResponseObject, error)
-
+	// RotateAgentCredential Rotate the secrets of a credential
 	// (POST /v1/projects/{project_id}/agents/{agent_id}/rotate)
 	RotateAgentCredential(ctx context.Context, request RotateAgentCredentialRequestObject) (RotateAgentCredentialResponseObject, error)
-
+	// ListAnomalyAlerts List anomaly alerts
 	// (GET /v1/projects/{project_id}/anomalies)
 	ListAnomalyAlerts(ctx context.Context, request ListAnomalyAlertsRequestObject) (ListAnomalyAlertsResponseObject, error)
-
+	// UpdateAnomalyAlert Acknowledge or resolve an alert
 	// (PATCH /v1/projects/{project_id}/anomalies/{anomaly_id})
 	UpdateAnomalyAlert(ctx context.Context, request UpdateAnomalyAlertRequestObject) (UpdateAnomalyAlertResponseObject, error)
-
+	// ListApprovalRequests List approval requests
 	// (GET /v1/projects/{project_id}/approvals)
 	ListApprovalRequests(ctx context.Context, request ListApprovalRequestsRequestObject) (ListApprovalRequestsResponseObject, error)
-
+	// ApproveApprovalRequest Approve a held statement
 	// (POST /v1/projects/{project_id}/approvals/{approval_id}/approve)
 	ApproveApprovalRequest(ctx context.Context, request ApproveApprovalRequestRequestObject) (ApproveApprovalRequestResponseObject, error)
-
+	// RejectApprovalRequest Reject a held statement
 	// (POST /v1/projects/{project_id}/approvals/{approval_id}/reject)
 	RejectApprovalRequest(ctx context.Context, request RejectApprovalRequestRequestObject) (RejectApprovalRequestResponseObject, error)
-
+	// ListAuditLogs List audit entries
 	// (GET /v1/projects/{project_id}/audit-logs)
 	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
-
+	// ExportAuditLogs Export audit entries as CSV
 	// (GET /v1/projects/{project_id}/audit-logs/export)
 	ExportAuditLogs(ctx context.Context, request ExportAuditLogsRequestObject) (ExportAuditLogsResponseObject, error)
-
+	// VerifyAuditChain Verify the audit log
 	// (GET /v1/projects/{project_id}/audit-logs/verify)
 	VerifyAuditChain(ctx context.Context, request VerifyAuditChainRequestObject) (VerifyAuditChainResponseObject, error)
-
+	// ListDatabaseBranches List sandbox branches
 	// (GET /v1/projects/{project_id}/branches)
 	ListDatabaseBranches(ctx context.Context, request ListDatabaseBranchesRequestObject) (ListDatabaseBranchesResponseObject, error)
-
+	// DiscardDatabaseBranch Discard a sandbox branch
 	// (DELETE /v1/projects/{project_id}/branches/{branch_id})
 	DiscardDatabaseBranch(ctx context.Context, request DiscardDatabaseBranchRequestObject) (DiscardDatabaseBranchResponseObject, error)
-
+	// ListDatabases List databases
 	// (GET /v1/projects/{project_id}/databases)
 	ListDatabases(ctx context.Context, request ListDatabasesRequestObject) (ListDatabasesResponseObject, error)
-
+	// CreateDatabase Add a database to a project
 	// (POST /v1/projects/{project_id}/databases)
 	CreateDatabase(ctx context.Context, request CreateDatabaseRequestObject) (CreateDatabaseResponseObject, error)
-
+	// DeleteDatabase Remove a database from a project
 	// (DELETE /v1/projects/{project_id}/databases/{database_id})
 	DeleteDatabase(ctx context.Context, request DeleteDatabaseRequestObject) (DeleteDatabaseResponseObject, error)
-
+	// GetDatabase Get a database
 	// (GET /v1/projects/{project_id}/databases/{database_id})
 	GetDatabase(ctx context.Context, request GetDatabaseRequestObject) (GetDatabaseResponseObject, error)
-
+	// UpdateDatabase Update a database
 	// (PATCH /v1/projects/{project_id}/databases/{database_id})
 	UpdateDatabase(ctx context.Context, request UpdateDatabaseRequestObject) (UpdateDatabaseResponseObject, error)
-
+	// ListCacheRules List cache rules
 	// (GET /v1/projects/{project_id}/databases/{database_id}/cache-rules)
 	ListCacheRules(ctx context.Context, request ListCacheRulesRequestObject) (ListCacheRulesResponseObject, error)
-
+	// UpdateCacheRule Set a cache rule
 	// (PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{query_hash})
 	UpdateCacheRule(ctx context.Context, request UpdateCacheRuleRequestObject) (UpdateCacheRuleResponseObject, error)
-
+	// ScanDatabaseForPii Scan a database for personal data
 	// (POST /v1/projects/{project_id}/databases/{database_id}/scan-pii)
 	ScanDatabaseForPii(ctx context.Context, request ScanDatabaseForPiiRequestObject) (ScanDatabaseForPiiResponseObject, error)
-
+	// GetSchemaCatalog Read the schema of a database
 	// (GET /v1/projects/{project_id}/databases/{database_id}/schema-catalog)
 	GetSchemaCatalog(ctx context.Context, request GetSchemaCatalogRequestObject) (GetSchemaCatalogResponseObject, error)
-
+	// TestDatabaseConnection Test the connection to a database
 	// (POST /v1/projects/{project_id}/databases/{database_id}/test-connection)
 	TestDatabaseConnection(ctx context.Context, request TestDatabaseConnectionRequestObject) (TestDatabaseConnectionResponseObject, error)
-
+	// ListCustomDomains List custom domains
 	// (GET /v1/projects/{project_id}/domains)
 	ListCustomDomains(ctx context.Context, request ListCustomDomainsRequestObject) (ListCustomDomainsResponseObject, error)
-
+	// CreateCustomDomain Add a custom domain
 	// (POST /v1/projects/{project_id}/domains)
 	CreateCustomDomain(ctx context.Context, request CreateCustomDomainRequestObject) (CreateCustomDomainResponseObject, error)
-
+	// DeleteCustomDomain Remove a custom domain
 	// (DELETE /v1/projects/{project_id}/domains/{domain_id})
 	DeleteCustomDomain(ctx context.Context, request DeleteCustomDomainRequestObject) (DeleteCustomDomainResponseObject, error)
-
+	// VerifyCustomDomain Verify a custom domain
 	// (POST /v1/projects/{project_id}/domains/{domain_id}/verify)
 	VerifyCustomDomain(ctx context.Context, request VerifyCustomDomainRequestObject) (VerifyCustomDomainResponseObject, error)
-
+	// GetProjectInsights Get query insights of a project
 	// (GET /v1/projects/{project_id}/insights)
 	GetProjectInsights(ctx context.Context, request GetProjectInsightsRequestObject) (GetProjectInsightsResponseObject, error)
-
+	// GetProjectMetrics Get metrics of a project
 	// (GET /v1/projects/{project_id}/metrics)
 	GetProjectMetrics(ctx context.Context, request GetProjectMetricsRequestObject) (GetProjectMetricsResponseObject, error)
-
+	// LintMigration Check a migration
 	// (POST /v1/projects/{project_id}/migrations:lint)
 	LintMigration(ctx context.Context, request LintMigrationRequestObject) (LintMigrationResponseObject, error)
-
+	// ListPolicyProfiles List policy profiles
 	// (GET /v1/projects/{project_id}/policies)
 	ListPolicyProfiles(ctx context.Context, request ListPolicyProfilesRequestObject) (ListPolicyProfilesResponseObject, error)
-
+	// CreatePolicyProfile Create a policy profile
 	// (POST /v1/projects/{project_id}/policies)
 	CreatePolicyProfile(ctx context.Context, request CreatePolicyProfileRequestObject) (CreatePolicyProfileResponseObject, error)
-
+	// DeletePolicyProfile Delete a policy profile
 	// (DELETE /v1/projects/{project_id}/policies/{policy_id})
 	DeletePolicyProfile(ctx context.Context, request DeletePolicyProfileRequestObject) (DeletePolicyProfileResponseObject, error)
-
+	// GetPolicyProfile Get a policy profile
 	// (GET /v1/projects/{project_id}/policies/{policy_id})
 	GetPolicyProfile(ctx context.Context, request GetPolicyProfileRequestObject) (GetPolicyProfileResponseObject, error)
-
+	// UpdatePolicyProfile Update a policy profile
 	// (PUT /v1/projects/{project_id}/policies/{policy_id})
 	UpdatePolicyProfile(ctx context.Context, request UpdatePolicyProfileRequestObject) (UpdatePolicyProfileResponseObject, error)
-
+	// DryEvalPolicy Try a statement against a policy
 	// (POST /v1/projects/{project_id}/policy-evaluations)
 	DryEvalPolicy(ctx context.Context, request DryEvalPolicyRequestObject) (DryEvalPolicyResponseObject, error)
-
+	// ReplayPolicy Replay recorded traffic against a policy
 	// (POST /v1/projects/{project_id}/policy-replays)
 	ReplayPolicy(ctx context.Context, request ReplayPolicyRequestObject) (ReplayPolicyResponseObject, error)
-
+	// GetProjectUsage Get daily usage of a project
 	// (GET /v1/projects/{project_id}/usage)
 	GetProjectUsage(ctx context.Context, request GetProjectUsageRequestObject) (GetProjectUsageResponseObject, error)
-
+	// ListWebhookEndpoints List webhook endpoints
 	// (GET /v1/projects/{project_id}/webhooks)
 	ListWebhookEndpoints(ctx context.Context, request ListWebhookEndpointsRequestObject) (ListWebhookEndpointsResponseObject, error)
-
+	// CreateWebhookEndpoint Create a webhook endpoint
 	// (POST /v1/projects/{project_id}/webhooks)
 	CreateWebhookEndpoint(ctx context.Context, request CreateWebhookEndpointRequestObject) (CreateWebhookEndpointResponseObject, error)
-
+	// DeleteWebhookEndpoint Delete a webhook endpoint
 	// (DELETE /v1/projects/{project_id}/webhooks/{webhook_id})
 	DeleteWebhookEndpoint(ctx context.Context, request DeleteWebhookEndpointRequestObject) (DeleteWebhookEndpointResponseObject, error)
-
+	// GetWebhookEndpoint Get a webhook endpoint
 	// (GET /v1/projects/{project_id}/webhooks/{webhook_id})
 	GetWebhookEndpoint(ctx context.Context, request GetWebhookEndpointRequestObject) (GetWebhookEndpointResponseObject, error)
-
+	// UpdateWebhookEndpoint Update a webhook endpoint
 	// (PUT /v1/projects/{project_id}/webhooks/{webhook_id})
 	UpdateWebhookEndpoint(ctx context.Context, request UpdateWebhookEndpointRequestObject) (UpdateWebhookEndpointResponseObject, error)
-
+	// TestWebhookEndpoint Send a test event
 	// (POST /v1/projects/{project_id}/webhooks/{webhook_id}/test)
 	TestWebhookEndpoint(ctx context.Context, request TestWebhookEndpointRequestObject) (TestWebhookEndpointResponseObject, error)
-
+	// ListRegions List regions
 	// (GET /v1/regions)
 	ListRegions(ctx context.Context, request ListRegionsRequestObject) (ListRegionsResponseObject, error)
 }

@@ -1210,7 +1210,7 @@ func (e GetProjectInsightsParamsRange) Valid() bool {
 	}
 }
 
-// AgentCredential defines model for AgentCredential.
+// AgentCredential Example: {"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}
 type AgentCredential struct {
 	AuthMethod      *AgentCredentialAuthMethod    `json:"auth_method,omitempty"`
 	CreatedAt       time.Time                     `json:"created_at"`
@@ -1235,15 +1235,17 @@ type AgentCredentialPrincipalType string
 // AgentCredentialStatus defines model for AgentCredential.Status.
 type AgentCredentialStatus string
 
-// AgentCredentialSecrets defines model for AgentCredentialSecrets.
+// AgentCredentialSecrets Example: {"connection_string":"postgresql://agent_a1b2c3d4e5f6:example-not-a-real-password@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","credential":{"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":null,"name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"},"mcp_token":"pba_example-not-a-real-token","mcp_url":"https://k7f3q2m9xw.proxy.pgbeam.app/mcp"}
 type AgentCredentialSecrets struct {
-	ConnectionString string          `json:"connection_string"`
-	Credential       AgentCredential `json:"credential"`
-	McpToken         string          `json:"mcp_token"`
-	McpURL           string          `json:"mcp_url"`
+	ConnectionString string `json:"connection_string"`
+
+	// Credential Example: {"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}
+	Credential AgentCredential `json:"credential"`
+	McpToken   string          `json:"mcp_token"`
+	McpURL     string          `json:"mcp_url"`
 }
 
-// AnomalyAlert defines model for AnomalyAlert.
+// AnomalyAlert Example: {"acknowledged_at":"2026-11-20T17:05:00Z","acknowledged_by":"usr_4h2k9d","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","details":{"baseline":508,"observed":7120},"id":"ano_01h455vb4pex5vsknk084sn0an","kind":"volume_spike","project_id":"prj_01h455vb4pex5vsknk084sn02q","severity":"warning","status":"acknowledged","title":"support-assistant ran 14 times its usual number of queries","window_end":"2026-11-20T17:00:00Z","window_start":"2026-11-20T16:00:00Z"}
 type AnomalyAlert struct {
 	AcknowledgedAt nullable.Nullable[time.Time] `json:"acknowledged_at,omitempty"`
 	AcknowledgedBy nullable.Nullable[string]    `json:"acknowledged_by,omitempty"`
@@ -1266,12 +1268,12 @@ type AnomalyAlertSeverity string
 // AnomalyAlertStatus defines model for AnomalyAlert.Status.
 type AnomalyAlertStatus string
 
-// ApprovalDecisionRequest defines model for ApprovalDecisionRequest.
+// ApprovalDecisionRequest Example: {"reason":"Agreed with the customer"}
 type ApprovalDecisionRequest struct {
 	Reason *string `json:"reason,omitempty"`
 }
 
-// ApprovalRequest defines model for ApprovalRequest.
+// ApprovalRequest Example: {"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decided_at":"2026-11-20T16:43:05Z","decided_by":"usr_4h2k9d","estimated_rows":1,"expires_at":"2026-11-20T16:47:10Z","id":"apr_01h455vb4pex5vsknk084sn0ap","normalized_sql":"update orders set status = $1 where id = $2","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","project_id":"prj_01h455vb4pex5vsknk084sn02q","reason":"Agreed with the customer","region":"us-east-1","requested_at":"2026-11-20T16:42:10Z","session_id":"8d41c6","sql":"update orders set status = 'refunded' where id = 4711","statement_kind":"update","status":"approved","target_tables":["public.orders"]}
 type ApprovalRequest struct {
 	CredentialID    nullable.Nullable[string]    `json:"credential_id,omitempty"`
 	DecidedAt       nullable.Nullable[time.Time] `json:"decided_at,omitempty"`
@@ -1295,7 +1297,7 @@ type ApprovalRequest struct {
 // ApprovalRequestStatus defines model for ApprovalRequest.Status.
 type ApprovalRequestStatus string
 
-// AuditChainVerification defines model for AuditChainVerification.
+// AuditChainVerification Example: {"chain_end_seq":1042,"chain_start_seq":1,"failure_reason":null,"first_broken_seq":null,"ok":true,"unchained_count":0,"verified_at":"2026-11-20T16:42:10Z","verified_count":1042}
 type AuditChainVerification struct {
 	ChainEndSeq    nullable.Nullable[int64]  `json:"chain_end_seq,omitempty"`
 	ChainStartSeq  nullable.Nullable[int64]  `json:"chain_start_seq,omitempty"`
@@ -1307,10 +1309,10 @@ type AuditChainVerification struct {
 	VerifiedCount  int64                     `json:"verified_count"`
 }
 
-// AuditDecision defines model for AuditDecision.
+// AuditDecision Example: block
 type AuditDecision string
 
-// AuditLogEntry defines model for AuditLogEntry.
+// AuditLogEntry Example: {"bytes_out":0,"cache_status":"bypass","client_ip":"203.0.113.7","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decision_rule":"whereless_write","entry_hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","event":"blocked","id":"aud_01h455vb4pex5vsknk084sn0ad","latency_ms":0.4,"normalized_sql":"delete from orders","prev_hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","project_id":"prj_01h455vb4pex5vsknk084sn02q","query_hash":"a1b2c3d4e5f60718","reason":"DELETE without WHERE is never allowed","region":"us-east-1","rows_returned":0,"seq":1042,"session_id":"8d41c6","source":"wire","sql":"delete from orders","statement_kind":"delete","ts":"2026-11-20T16:42:10Z"}
 type AuditLogEntry struct {
 	BytesOut      *int64                    `json:"bytes_out,omitempty"`
 	CacheStatus   *string                   `json:"cache_status,omitempty"`
@@ -1336,10 +1338,10 @@ type AuditLogEntry struct {
 	TS            time.Time                 `json:"ts"`
 }
 
-// AuditSource defines model for AuditSource.
+// AuditSource Example: wire
 type AuditSource string
 
-// CacheConfig defines model for CacheConfig.
+// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
 type CacheConfig struct {
 	Enabled    bool `json:"enabled"`
 	MaxEntries int  `json:"max_entries"`
@@ -1347,7 +1349,7 @@ type CacheConfig struct {
 	TTLSeconds int  `json:"ttl_seconds"`
 }
 
-// CacheRuleEntry defines model for CacheRuleEntry.
+// CacheRuleEntry Example: {"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}
 type CacheRuleEntry struct {
 	AvgLatencyMs     float64                      `json:"avg_latency_ms"`
 	AvgResponseBytes int64                        `json:"avg_response_bytes"`
@@ -1371,20 +1373,20 @@ type CacheRuleEntryQueryType string
 // CacheRuleEntryRecommendation defines model for CacheRuleEntry.Recommendation.
 type CacheRuleEntryRecommendation string
 
-// CacheSummary defines model for CacheSummary.
+// CacheSummary Example: {"hit_rate":0.83,"total_hits":40100,"total_misses":8110}
 type CacheSummary struct {
 	HitRate     float64 `json:"hit_rate"`
 	TotalHits   int64   `json:"total_hits"`
 	TotalMisses int64   `json:"total_misses"`
 }
 
-// CidrEntry defines model for CidrEntry.
+// CidrEntry Example: {"cidr":"203.0.113.0/24","label":"Office"}
 type CidrEntry struct {
 	Cidr  string  `json:"cidr"`
 	Label *string `json:"label,omitempty"`
 }
 
-// CreateAgentCredentialRequest defines model for CreateAgentCredentialRequest.
+// CreateAgentCredentialRequest Example: {"expires_at":"2027-06-01T00:00:00Z","name":"support-assistant","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent"}
 type CreateAgentCredentialRequest struct {
 	ExpiresAt       nullable.Nullable[time.Time]               `json:"expires_at,omitempty"`
 	Name            string                                     `json:"name"`
@@ -1395,64 +1397,81 @@ type CreateAgentCredentialRequest struct {
 // CreateAgentCredentialRequestPrincipalType defines model for CreateAgentCredentialRequest.PrincipalType.
 type CreateAgentCredentialRequestPrincipalType string
 
-// CreateCustomDomainRequest defines model for CreateCustomDomainRequest.
+// CreateCustomDomainRequest Example: {"domain":"db.example.com"}
 type CreateCustomDomainRequest struct {
 	Domain string `json:"domain"`
 }
 
-// CreateDatabaseRequest defines model for CreateDatabaseRequest.
+// CreateDatabaseRequest Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"}
 type CreateDatabaseRequest struct {
-	AutoReadRouting *bool         `json:"auto_read_routing,omitempty"`
-	CacheConfig     *CacheConfig  `json:"cache_config,omitempty"`
-	Host            string        `json:"host"`
-	Name            string        `json:"name"`
-	Password        *string       `json:"password,omitempty"`
-	PoolConfig      *PoolConfig   `json:"pool_config,omitempty"`
-	PoolRegion      *string       `json:"pool_region,omitempty"`
-	Port            int           `json:"port"`
-	QueryTimeoutMs  *int          `json:"query_timeout_ms,omitempty"`
-	Role            *DatabaseRole `json:"role,omitempty"`
-	SslMode         *SSLMode      `json:"ssl_mode,omitempty"`
-	Username        string        `json:"username"`
+	AutoReadRouting *bool `json:"auto_read_routing,omitempty"`
+
+	// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
+	CacheConfig *CacheConfig `json:"cache_config,omitempty"`
+	Host        string       `json:"host"`
+	Name        string       `json:"name"`
+	Password    *string      `json:"password,omitempty"`
+
+	// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
+	PoolConfig     *PoolConfig `json:"pool_config,omitempty"`
+	PoolRegion     *string     `json:"pool_region,omitempty"`
+	Port           int         `json:"port"`
+	QueryTimeoutMs *int        `json:"query_timeout_ms,omitempty"`
+
+	// Role Example: primary
+	Role *DatabaseRole `json:"role,omitempty"`
+
+	// SslMode Example: verify-full
+	SslMode  *SSLMode `json:"ssl_mode,omitempty"`
+	Username string   `json:"username"`
 }
 
-// CreateProjectRequest defines model for CreateProjectRequest.
+// CreateProjectRequest Example: {"cloud":"aws","database":{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"},"description":"Orders and billing of the web shop","name":"shop","org_id":"org_8fk2m1","self_hosted":false,"tags":["production","billing"]}
 type CreateProjectRequest struct {
-	Cloud       *CreateProjectRequestCloud `json:"cloud,omitempty"`
-	Database    CreateDatabaseRequest      `json:"database"`
-	Description *string                    `json:"description,omitempty"`
-	Name        string                     `json:"name"`
-	OrgID       string                     `json:"org_id"`
-	SelfHosted  *bool                      `json:"self_hosted,omitempty"`
-	Tags        *[]string                  `json:"tags,omitempty"`
+	Cloud *CreateProjectRequestCloud `json:"cloud,omitempty"`
+
+	// Database Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"}
+	Database    CreateDatabaseRequest `json:"database"`
+	Description *string               `json:"description,omitempty"`
+	Name        string                `json:"name"`
+	OrgID       string                `json:"org_id"`
+	SelfHosted  *bool                 `json:"self_hosted,omitempty"`
+	Tags        *[]string             `json:"tags,omitempty"`
 }
 
 // CreateProjectRequestCloud defines model for CreateProjectRequest.Cloud.
 type CreateProjectRequestCloud string
 
-// CreateProjectResponse defines model for CreateProjectResponse.
+// CreateProjectResponse Example: {"database":{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"},"project":{"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}}
 type CreateProjectResponse struct {
+	// Database Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}
 	Database *Database `json:"database,omitempty"`
-	Project  Project   `json:"project"`
+
+	// Project Example: {"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}
+	Project Project `json:"project"`
 }
 
-// CreateReplicaRequest defines model for CreateReplicaRequest.
+// CreateReplicaRequest Example: {"host":"replica-1.internal.example.com","port":5432,"ssl_mode":"verify-full"}
 type CreateReplicaRequest struct {
-	Host    string   `json:"host"`
-	Port    int      `json:"port"`
+	Host string `json:"host"`
+	Port int    `json:"port"`
+
+	// SslMode Example: verify-full
 	SslMode *SSLMode `json:"ssl_mode,omitempty"`
 }
 
-// CreateSelfHostEnrollmentRequest defines model for CreateSelfHostEnrollmentRequest.
+// CreateSelfHostEnrollmentRequest Example: {"description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","region_label":"frankfurt-office"}
 type CreateSelfHostEnrollmentRequest struct {
 	Description *string                      `json:"description,omitempty"`
 	ExpiresAt   nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
 	RegionLabel *string                      `json:"region_label,omitempty"`
 }
 
-// CustomDomain defines model for CustomDomain.
+// CustomDomain Example: {"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}
 type CustomDomain struct {
-	CreatedAt            time.Time                    `json:"created_at"`
+	CreatedAt time.Time `json:"created_at"`
+
+	// DNSInstructions Example: {"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"}
 	DNSInstructions      *DNSInstructions             `json:"dns_instructions,omitempty"`
 	DNSVerificationToken string                       `json:"dns_verification_token"`
 	Domain               string                       `json:"domain"`
@@ -1464,7 +1483,7 @@ type CustomDomain struct {
 	VerifiedAt           nullable.Nullable[time.Time] `json:"verified_at,omitempty"`
 }
 
-// DailyUsage defines model for DailyUsage.
+// DailyUsage Example: {"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223}
 type DailyUsage struct {
 	BytesTransferred  int64              `json:"bytes_transferred"`
 	CacheHits         int64              `json:"cache_hits"`
@@ -1474,30 +1493,38 @@ type DailyUsage struct {
 	QueriesTotal      int64              `json:"queries_total"`
 }
 
-// DataResidency defines model for DataResidency.
+// DataResidency Example: eu
 type DataResidency string
 
-// Database defines model for Database.
+// Database Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}
 type Database struct {
-	AutoReadRouting  *bool         `json:"auto_read_routing,omitempty"`
-	CacheConfig      CacheConfig   `json:"cache_config"`
-	ConnectionString *string       `json:"connection_string,omitempty"`
-	CreatedAt        time.Time     `json:"created_at"`
-	Host             string        `json:"host"`
-	ID               string        `json:"id"`
-	Name             string        `json:"name"`
-	PoolConfig       PoolConfig    `json:"pool_config"`
-	PoolRegion       *string       `json:"pool_region,omitempty"`
-	Port             int           `json:"port"`
-	ProjectID        string        `json:"project_id"`
-	QueryTimeoutMs   *int          `json:"query_timeout_ms,omitempty"`
-	Role             *DatabaseRole `json:"role,omitempty"`
-	SslMode          SSLMode       `json:"ssl_mode"`
-	UpdatedAt        time.Time     `json:"updated_at"`
-	Username         string        `json:"username"`
+	AutoReadRouting *bool `json:"auto_read_routing,omitempty"`
+
+	// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
+	CacheConfig      CacheConfig `json:"cache_config"`
+	ConnectionString *string     `json:"connection_string,omitempty"`
+	CreatedAt        time.Time   `json:"created_at"`
+	Host             string      `json:"host"`
+	ID               string      `json:"id"`
+	Name             string      `json:"name"`
+
+	// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
+	PoolConfig     PoolConfig `json:"pool_config"`
+	PoolRegion     *string    `json:"pool_region,omitempty"`
+	Port           int        `json:"port"`
+	ProjectID      string     `json:"project_id"`
+	QueryTimeoutMs *int       `json:"query_timeout_ms,omitempty"`
+
+	// Role Example: primary
+	Role *DatabaseRole `json:"role,omitempty"`
+
+	// SslMode Example: verify-full
+	SslMode   SSLMode   `json:"ssl_mode"`
+	UpdatedAt time.Time `json:"updated_at"`
+	Username  string    `json:"username"`
 }
 
-// DatabaseBranch defines model for DatabaseBranch.
+// DatabaseBranch Example: {"branch_name":"sandbox_01h455vb4p","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","database_id":"db_01h455vb4pex5vsknk084sn0db","discarded_at":null,"expires_at":"2026-11-21T16:42:10Z","id":"brn_01h455vb4pex5vsknk084sn0br","session_id":"8d41c6","status":"ready"}
 type DatabaseBranch struct {
 	BranchName   string                       `json:"branch_name"`
 	CreatedAt    time.Time                    `json:"created_at"`
@@ -1514,10 +1541,10 @@ type DatabaseBranch struct {
 // DatabaseBranchStatus defines model for DatabaseBranch.Status.
 type DatabaseBranchStatus string
 
-// DatabaseRole defines model for DatabaseRole.
+// DatabaseRole Example: primary
 type DatabaseRole string
 
-// DNSInstructions defines model for DnsInstructions.
+// DNSInstructions Example: {"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"}
 type DNSInstructions struct {
 	AcmeCnameHost   *string `json:"acme_cname_host,omitempty"`
 	AcmeCnameTarget *string `json:"acme_cname_target,omitempty"`
@@ -1527,14 +1554,15 @@ type DNSInstructions struct {
 	TxtValue        *string `json:"txt_value,omitempty"`
 }
 
-// DryEvalInput defines model for DryEvalInput.
+// DryEvalInput Example: {"policy_id":"pol_01h455vb4pex5vsknk084sn0pk","sql":"select id, email from customers"}
 type DryEvalInput struct {
+	// Policy Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"egress_bytes_per_day":104857600,"masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"write_mode":"normal"}
 	Policy   *PolicyProfileInput `json:"policy,omitempty"`
 	PolicyID *string             `json:"policy_id,omitempty"`
 	SQL      string              `json:"sql"`
 }
 
-// DryEvalMaskedColumn defines model for DryEvalMaskedColumn.
+// DryEvalMaskedColumn Example: {"column":"email","kind":"hash"}
 type DryEvalMaskedColumn struct {
 	Column string                  `json:"column"`
 	Kind   DryEvalMaskedColumnKind `json:"kind"`
@@ -1543,7 +1571,7 @@ type DryEvalMaskedColumn struct {
 // DryEvalMaskedColumnKind defines model for DryEvalMaskedColumn.Kind.
 type DryEvalMaskedColumnKind string
 
-// DryEvalResult defines model for DryEvalResult.
+// DryEvalResult Example: {"masked_columns":[{"column":"email","kind":"hash"}],"notes":["budgets are charged when the statement runs"],"reason":"allowed; 1 column is masked","rule":"ok","verdict":"mask"}
 type DryEvalResult struct {
 	Hint               *string                `json:"hint,omitempty"`
 	MaskedColumns      *[]DryEvalMaskedColumn `json:"masked_columns,omitempty"`
@@ -1558,15 +1586,29 @@ type DryEvalResult struct {
 // DryEvalResultVerdict defines model for DryEvalResult.Verdict.
 type DryEvalResultVerdict string
 
-// Error defines model for Error.
+// Error Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Error struct {
-	Error struct {
+	Code   *string `json:"code,omitempty"`
+	Detail *string `json:"detail,omitempty"`
+	Error  struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
 	} `json:"error"`
+	Errors    *[]FieldError `json:"errors,omitempty"`
+	Instance  *string       `json:"instance,omitempty"`
+	RequestID *string       `json:"request_id,omitempty"`
+	Status    *int          `json:"status,omitempty"`
+	Title     *string       `json:"title,omitempty"`
+	Type      *string       `json:"type,omitempty"`
 }
 
-// HealthResponse defines model for HealthResponse.
+// FieldError Example: {"detail":"must be at most 65535, got 70000","field":"database.port"}
+type FieldError struct {
+	Detail string `json:"detail"`
+	Field  string `json:"field"`
+}
+
+// HealthResponse Example: {"image_sha":"9f2c1d7","status":"ok","timestamp":"2026-11-20T16:42:10Z","version":"1.4.0"}
 type HealthResponse struct {
 	ImageSha  string               `json:"image_sha"`
 	Status    HealthResponseStatus `json:"status"`
@@ -1577,106 +1619,106 @@ type HealthResponse struct {
 // HealthResponseStatus defines model for HealthResponse.Status.
 type HealthResponseStatus string
 
-// LatencySummary defines model for LatencySummary.
+// LatencySummary Example: {"avg_ms":2.4,"p99_ms":18.9}
 type LatencySummary struct {
 	AvgMs float64 `json:"avg_ms"`
 	P99Ms float64 `json:"p99_ms"`
 }
 
-// ListAgentCredentialsResponse defines model for ListAgentCredentialsResponse.
+// ListAgentCredentialsResponse Example: {"agents":[{"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}],"next_page_token":""}
 type ListAgentCredentialsResponse struct {
 	Agents        []AgentCredential `json:"agents"`
 	NextPageToken *string           `json:"next_page_token,omitempty"`
 }
 
-// ListAnomalyAlertsResponse defines model for ListAnomalyAlertsResponse.
+// ListAnomalyAlertsResponse Example: {"anomalies":[{"acknowledged_at":"2026-11-20T17:05:00Z","acknowledged_by":"usr_4h2k9d","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","details":{"baseline":508,"observed":7120},"id":"ano_01h455vb4pex5vsknk084sn0an","kind":"volume_spike","project_id":"prj_01h455vb4pex5vsknk084sn02q","severity":"warning","status":"acknowledged","title":"support-assistant ran 14 times its usual number of queries","window_end":"2026-11-20T17:00:00Z","window_start":"2026-11-20T16:00:00Z"}],"next_page_token":""}
 type ListAnomalyAlertsResponse struct {
 	Anomalies     []AnomalyAlert `json:"anomalies"`
 	NextPageToken *string        `json:"next_page_token,omitempty"`
 }
 
-// ListApprovalRequestsResponse defines model for ListApprovalRequestsResponse.
+// ListApprovalRequestsResponse Example: {"approvals":[{"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decided_at":"2026-11-20T16:43:05Z","decided_by":"usr_4h2k9d","estimated_rows":1,"expires_at":"2026-11-20T16:47:10Z","id":"apr_01h455vb4pex5vsknk084sn0ap","normalized_sql":"update orders set status = $1 where id = $2","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","project_id":"prj_01h455vb4pex5vsknk084sn02q","reason":"Agreed with the customer","region":"us-east-1","requested_at":"2026-11-20T16:42:10Z","session_id":"8d41c6","sql":"update orders set status = 'refunded' where id = 4711","statement_kind":"update","status":"approved","target_tables":["public.orders"]}],"next_page_token":""}
 type ListApprovalRequestsResponse struct {
 	Approvals     []ApprovalRequest `json:"approvals"`
 	NextPageToken *string           `json:"next_page_token,omitempty"`
 }
 
-// ListAuditLogsResponse defines model for ListAuditLogsResponse.
+// ListAuditLogsResponse Example: {"entries":[{"bytes_out":0,"cache_status":"bypass","client_ip":"203.0.113.7","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decision_rule":"whereless_write","entry_hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","event":"blocked","id":"aud_01h455vb4pex5vsknk084sn0ad","latency_ms":0.4,"normalized_sql":"delete from orders","prev_hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","project_id":"prj_01h455vb4pex5vsknk084sn02q","query_hash":"a1b2c3d4e5f60718","reason":"DELETE without WHERE is never allowed","region":"us-east-1","rows_returned":0,"seq":1042,"session_id":"8d41c6","source":"wire","sql":"delete from orders","statement_kind":"delete","ts":"2026-11-20T16:42:10Z"}],"next_page_token":""}
 type ListAuditLogsResponse struct {
 	Entries       []AuditLogEntry `json:"entries"`
 	NextPageToken *string         `json:"next_page_token,omitempty"`
 }
 
-// ListCacheRulesResponse defines model for ListCacheRulesResponse.
+// ListCacheRulesResponse Example: {"entries":[{"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}],"next_page_token":""}
 type ListCacheRulesResponse struct {
 	Entries       []CacheRuleEntry `json:"entries"`
 	NextPageToken *string          `json:"next_page_token,omitempty"`
 }
 
-// ListCustomDomainsResponse defines model for ListCustomDomainsResponse.
+// ListCustomDomainsResponse Example: {"domains":[{"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}],"next_page_token":""}
 type ListCustomDomainsResponse struct {
 	Domains       []CustomDomain `json:"domains"`
 	NextPageToken *string        `json:"next_page_token,omitempty"`
 }
 
-// ListDatabaseBranchesResponse defines model for ListDatabaseBranchesResponse.
+// ListDatabaseBranchesResponse Example: {"branches":[{"branch_name":"sandbox_01h455vb4p","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","database_id":"db_01h455vb4pex5vsknk084sn0db","discarded_at":null,"expires_at":"2026-11-21T16:42:10Z","id":"brn_01h455vb4pex5vsknk084sn0br","session_id":"8d41c6","status":"ready"}],"next_page_token":""}
 type ListDatabaseBranchesResponse struct {
 	Branches      []DatabaseBranch `json:"branches"`
 	NextPageToken *string          `json:"next_page_token,omitempty"`
 }
 
-// ListDatabasesResponse defines model for ListDatabasesResponse.
+// ListDatabasesResponse Example: {"databases":[{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}],"next_page_token":"eyJrIjoiMjAyNi0xMS0wMiJ9"}
 type ListDatabasesResponse struct {
 	Databases     []Database `json:"databases"`
 	NextPageToken *string    `json:"next_page_token,omitempty"`
 }
 
-// ListOrganizationsResponse defines model for ListOrganizationsResponse.
+// ListOrganizationsResponse Example: {"organizations":[{"id":"org_8fk2m1","name":"Acme","role":"admin","slug":"acme"}]}
 type ListOrganizationsResponse struct {
 	Organizations []OrganizationSummary `json:"organizations"`
 }
 
-// ListPlansResponse defines model for ListPlansResponse.
+// ListPlansResponse Example: {"plans":[{"annual_price":990,"description":"For teams that run agents in production","label":"Scale","limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"monthly_price":99,"name":"scale","overage_text":"$0.10 per 1000 queries, $0.20 per GB","trial_days":14}]}
 type ListPlansResponse struct {
 	Plans []PlanInfo `json:"plans"`
 }
 
-// ListPolicyProfilesResponse defines model for ListPolicyProfilesResponse.
+// ListPolicyProfilesResponse Example: {"next_page_token":"","policies":[{"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"created_at":"2026-11-02T09:15:00Z","egress_bytes_per_day":104857600,"id":"pol_01h455vb4pex5vsknk084sn0pk","masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","project_id":"prj_01h455vb4pex5vsknk084sn02q","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"updated_at":"2026-11-20T16:42:10Z","write_mode":"normal"}]}
 type ListPolicyProfilesResponse struct {
 	NextPageToken *string         `json:"next_page_token,omitempty"`
 	Policies      []PolicyProfile `json:"policies"`
 }
 
-// ListProjectsResponse defines model for ListProjectsResponse.
+// ListProjectsResponse Example: {"next_page_token":"","projects":[{"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}],"total":1}
 type ListProjectsResponse struct {
 	NextPageToken *string   `json:"next_page_token,omitempty"`
 	Projects      []Project `json:"projects"`
 	Total         int       `json:"total"`
 }
 
-// ListRegionsResponse defines model for ListRegionsResponse.
+// ListRegionsResponse Example: {"regions":[{"available":true,"continent":"NA","country":"US","id":"us-east-1","name":"US East (N. Virginia)","provider":"aws","status":"active"}]}
 type ListRegionsResponse struct {
 	Regions []Region `json:"regions"`
 }
 
-// ListReplicasResponse defines model for ListReplicasResponse.
+// ListReplicasResponse Example: {"next_page_token":"","replicas":[{"created_at":"2026-11-02T09:15:00Z","database_id":"db_01h455vb4pex5vsknk084sn0db","host":"replica-1.internal.example.com","id":"rep_01h455vb4pex5vsknk084sn0rp","port":5432,"ssl_mode":"verify-full","updated_at":"2026-11-02T09:15:00Z"}]}
 type ListReplicasResponse struct {
 	NextPageToken *string   `json:"next_page_token,omitempty"`
 	Replicas      []Replica `json:"replicas"`
 }
 
-// ListSelfHostEnrollmentsResponse defines model for ListSelfHostEnrollmentsResponse.
+// ListSelfHostEnrollmentsResponse Example: {"enrollments":[{"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}]}
 type ListSelfHostEnrollmentsResponse struct {
 	Enrollments []SelfHostEnrollment `json:"enrollments"`
 }
 
-// ListWebhookEndpointsResponse defines model for ListWebhookEndpointsResponse.
+// ListWebhookEndpointsResponse Example: {"next_page_token":"","webhooks":[{"created_at":"2026-11-02T09:15:00Z","description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","id":"whk_01h455vb4pex5vsknk084sn0wh","project_id":"prj_01h455vb4pex5vsknk084sn02q","updated_at":"2026-11-20T16:42:10Z","url":"https://hooks.example.com/pgbeam"}]}
 type ListWebhookEndpointsResponse struct {
 	NextPageToken *string           `json:"next_page_token,omitempty"`
 	Webhooks      []WebhookEndpoint `json:"webhooks"`
 }
 
-// MaskingRule defines model for MaskingRule.
+// MaskingRule Example: {"column":"email","kind":"hash","table":"public.customers"}
 type MaskingRule struct {
 	Column string          `json:"column"`
 	Kind   MaskingRuleKind `json:"kind"`
@@ -1686,7 +1728,7 @@ type MaskingRule struct {
 // MaskingRuleKind defines model for MaskingRule.Kind.
 type MaskingRuleKind string
 
-// McpRequest defines model for McpRequest.
+// McpRequest Example: {"id":"1","jsonrpc":"2.0","method":"tools/call","params":{"arguments":{"query":"create project"},"name":"search_endpoints"}}
 type McpRequest struct {
 	ID      *string                 `json:"id,omitempty"`
 	Jsonrpc McpRequestJsonrpc       `json:"jsonrpc"`
@@ -1700,7 +1742,7 @@ type McpRequestJsonrpc string
 // McpRequestMethod defines model for McpRequest.Method.
 type McpRequestMethod string
 
-// McpResponse defines model for McpResponse.
+// McpResponse Example: {"id":"1","jsonrpc":"2.0","result":{"content":[{"text":"createProject POST /v1/projects","type":"text"}]}}
 type McpResponse struct {
 	Error *struct {
 		Code    *int    `json:"code,omitempty"`
@@ -1714,7 +1756,7 @@ type McpResponse struct {
 // McpResponseJsonrpc defines model for McpResponse.Jsonrpc.
 type McpResponseJsonrpc string
 
-// MetricsSnapshot defines model for MetricsSnapshot.
+// MetricsSnapshot Example: {"active_connections":12,"avg_connect_ms":1.2,"avg_latency_ms":3.1,"avg_query_ms":2.6,"cache_hits":911,"cache_misses":120,"created_at":"2026-11-20T16:42:10Z","id":"met_01h455vb4pex5vsknk084sn0mt","p99_latency_ms":21.7,"project_id":"prj_01h455vb4pex5vsknk084sn02q","queries_total":1840,"region":"us-east-1"}
 type MetricsSnapshot struct {
 	ActiveConnections int       `json:"active_connections"`
 	AvgConnectMs      *float64  `json:"avg_connect_ms,omitempty"`
@@ -1730,7 +1772,7 @@ type MetricsSnapshot struct {
 	Region            string    `json:"region"`
 }
 
-// MigrationFinding defines model for MigrationFinding.
+// MigrationFinding Example: {"hint":"use CREATE INDEX CONCURRENTLY, outside a transaction","message":"CREATE INDEX blocks writes to orders until the index is built","rule":"missing_concurrently","severity":"error","statement":"create index orders_status on orders (status)"}
 type MigrationFinding struct {
 	Hint      *string                  `json:"hint,omitempty"`
 	Message   string                   `json:"message"`
@@ -1742,25 +1784,27 @@ type MigrationFinding struct {
 // MigrationFindingSeverity defines model for MigrationFinding.Severity.
 type MigrationFindingSeverity string
 
-// MigrationLintRequest defines model for MigrationLintRequest.
+// MigrationLintRequest Example: {"database_id":"db_01h455vb4pex5vsknk084sn0db","sql":"create index orders_status on orders (status);"}
 type MigrationLintRequest struct {
 	DatabaseID *string `json:"database_id,omitempty"`
 	SQL        string  `json:"sql"`
 }
 
-// MigrationLintResponse defines model for MigrationLintResponse.
+// MigrationLintResponse Example: {"findings":[{"hint":"use CREATE INDEX CONCURRENTLY, outside a transaction","message":"CREATE INDEX blocks writes to orders until the index is built","rule":"missing_concurrently","severity":"error","statement":"create index orders_status on orders (status)"}],"safe":false}
 type MigrationLintResponse struct {
 	Findings []MigrationFinding `json:"findings"`
 	Safe     bool               `json:"safe"`
 }
 
-// OrganizationPlan defines model for OrganizationPlan.
+// OrganizationPlan Example: {"billing_provider":"stripe","created_at":"2026-11-02T09:15:00Z","current_period_end":"2026-12-01T00:00:00Z","custom_pricing":false,"enabled":true,"limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"org_id":"org_8fk2m1","plan":"scale","spend_capped":false,"spend_capped_at":null,"spend_limit":250,"subscription_status":"active","updated_at":"2026-11-20T16:42:10Z"}
 type OrganizationPlan struct {
-	BillingProvider    *OrganizationPlanBillingProvider    `json:"billing_provider,omitempty"`
-	CreatedAt          *time.Time                          `json:"created_at,omitempty"`
-	CurrentPeriodEnd   *time.Time                          `json:"current_period_end,omitempty"`
-	CustomPricing      *bool                               `json:"custom_pricing,omitempty"`
-	Enabled            *bool                               `json:"enabled,omitempty"`
+	BillingProvider  *OrganizationPlanBillingProvider `json:"billing_provider,omitempty"`
+	CreatedAt        *time.Time                       `json:"created_at,omitempty"`
+	CurrentPeriodEnd *time.Time                       `json:"current_period_end,omitempty"`
+	CustomPricing    *bool                            `json:"custom_pricing,omitempty"`
+	Enabled          *bool                            `json:"enabled,omitempty"`
+
+	// Limits Example: {"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400}
 	Limits             PlanLimits                          `json:"limits"`
 	OrgID              string                              `json:"org_id"`
 	Plan               OrganizationPlanPlan                `json:"plan"`
@@ -1780,7 +1824,7 @@ type OrganizationPlanPlan string
 // OrganizationPlanSubscriptionStatus defines model for OrganizationPlan.SubscriptionStatus.
 type OrganizationPlanSubscriptionStatus string
 
-// OrganizationSummary defines model for OrganizationSummary.
+// OrganizationSummary Example: {"id":"org_8fk2m1","name":"Acme","role":"admin","slug":"acme"}
 type OrganizationSummary struct {
 	ID   string  `json:"id"`
 	Name string  `json:"name"`
@@ -1788,7 +1832,7 @@ type OrganizationSummary struct {
 	Slug string  `json:"slug"`
 }
 
-// PiiSuggestion defines model for PiiSuggestion.
+// PiiSuggestion Example: {"column":"email","confidence":0.95,"data_type":"text","mask_kind":"hash","pii_type":"email","reasons":["the column is named email","20 of 20 samples look like e-mail addresses"],"sample_match_count":20,"sample_size":20,"schema":"public","table":"customers"}
 type PiiSuggestion struct {
 	Column           string                `json:"column"`
 	Confidence       float32               `json:"confidence"`
@@ -1808,11 +1852,13 @@ type PiiSuggestionMaskKind string
 // PiiSuggestionPiiType defines model for PiiSuggestion.PiiType.
 type PiiSuggestionPiiType string
 
-// PlanInfo defines model for PlanInfo.
+// PlanInfo Example: {"annual_price":990,"description":"For teams that run agents in production","label":"Scale","limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"monthly_price":99,"name":"scale","overage_text":"$0.10 per 1000 queries, $0.20 per GB","trial_days":14}
 type PlanInfo struct {
-	AnnualPrice  *int       `json:"annual_price,omitempty"`
-	Description  *string    `json:"description,omitempty"`
-	Label        string     `json:"label"`
+	AnnualPrice *int    `json:"annual_price,omitempty"`
+	Description *string `json:"description,omitempty"`
+	Label       string  `json:"label"`
+
+	// Limits Example: {"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400}
 	Limits       PlanLimits `json:"limits"`
 	MonthlyPrice int        `json:"monthly_price"`
 	Name         string     `json:"name"`
@@ -1820,7 +1866,7 @@ type PlanInfo struct {
 	TrialDays    *int       `json:"trial_days,omitempty"`
 }
 
-// PlanLimits defines model for PlanLimits.
+// PlanLimits Example: {"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400}
 type PlanLimits struct {
 	AuditRetentionDays      int   `json:"audit_retention_days"`
 	BytesPerMonth           int64 `json:"bytes_per_month"`
@@ -1838,7 +1884,7 @@ type PlanLimits struct {
 	SandboxTTLSeconds       int   `json:"sandbox_ttl_seconds"`
 }
 
-// PolicyProfile defines model for PolicyProfile.
+// PolicyProfile Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"created_at":"2026-11-02T09:15:00Z","egress_bytes_per_day":104857600,"id":"pol_01h455vb4pex5vsknk084sn0pk","masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","project_id":"prj_01h455vb4pex5vsknk084sn02q","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"updated_at":"2026-11-20T16:42:10Z","write_mode":"normal"}
 type PolicyProfile struct {
 	AccessMode             PolicyProfileAccessMode       `json:"access_mode"`
 	ApprovalAutoMaxRows    *int                          `json:"approval_auto_max_rows,omitempty"`
@@ -1856,12 +1902,14 @@ type PolicyProfile struct {
 	Name                   string                        `json:"name"`
 	ProjectID              string                        `json:"project_id"`
 	RowFilters             *[]RowFilter                  `json:"row_filters,omitempty"`
-	StatementRules         *StatementRules               `json:"statement_rules,omitempty"`
-	StatementTimeoutMs     *int                          `json:"statement_timeout_ms,omitempty"`
-	TableAllowlist         []string                      `json:"table_allowlist"`
-	TableDenylist          []string                      `json:"table_denylist"`
-	UpdatedAt              time.Time                     `json:"updated_at"`
-	WriteMode              *PolicyProfileWriteMode       `json:"write_mode,omitempty"`
+
+	// StatementRules Example: {"allow":["select","explain","show"],"deny":["copy"]}
+	StatementRules     *StatementRules         `json:"statement_rules,omitempty"`
+	StatementTimeoutMs *int                    `json:"statement_timeout_ms,omitempty"`
+	TableAllowlist     []string                `json:"table_allowlist"`
+	TableDenylist      []string                `json:"table_denylist"`
+	UpdatedAt          time.Time               `json:"updated_at"`
+	WriteMode          *PolicyProfileWriteMode `json:"write_mode,omitempty"`
 }
 
 // PolicyProfileAccessMode defines model for PolicyProfile.AccessMode.
@@ -1876,7 +1924,7 @@ type PolicyProfileMigrationSafety string
 // PolicyProfileWriteMode defines model for PolicyProfile.WriteMode.
 type PolicyProfileWriteMode string
 
-// PolicyProfileInput defines model for PolicyProfileInput.
+// PolicyProfileInput Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"egress_bytes_per_day":104857600,"masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"write_mode":"normal"}
 type PolicyProfileInput struct {
 	AccessMode             *PolicyProfileInputAccessMode      `json:"access_mode,omitempty"`
 	ApprovalAutoMaxRows    *int                               `json:"approval_auto_max_rows,omitempty"`
@@ -1891,11 +1939,13 @@ type PolicyProfileInput struct {
 	MigrationSafety        *PolicyProfileInputMigrationSafety `json:"migration_safety,omitempty"`
 	Name                   string                             `json:"name"`
 	RowFilters             *[]RowFilter                       `json:"row_filters,omitempty"`
-	StatementRules         *StatementRules                    `json:"statement_rules,omitempty"`
-	StatementTimeoutMs     *int                               `json:"statement_timeout_ms,omitempty"`
-	TableAllowlist         *[]string                          `json:"table_allowlist,omitempty"`
-	TableDenylist          *[]string                          `json:"table_denylist,omitempty"`
-	WriteMode              *PolicyProfileInputWriteMode       `json:"write_mode,omitempty"`
+
+	// StatementRules Example: {"allow":["select","explain","show"],"deny":["copy"]}
+	StatementRules     *StatementRules              `json:"statement_rules,omitempty"`
+	StatementTimeoutMs *int                         `json:"statement_timeout_ms,omitempty"`
+	TableAllowlist     *[]string                    `json:"table_allowlist,omitempty"`
+	TableDenylist      *[]string                    `json:"table_denylist,omitempty"`
+	WriteMode          *PolicyProfileInputWriteMode `json:"write_mode,omitempty"`
 }
 
 // PolicyProfileInputAccessMode defines model for PolicyProfileInput.AccessMode.
@@ -1910,17 +1960,19 @@ type PolicyProfileInputMigrationSafety string
 // PolicyProfileInputWriteMode defines model for PolicyProfileInput.WriteMode.
 type PolicyProfileInputWriteMode string
 
-// PolicyReplayInput defines model for PolicyReplayInput.
+// PolicyReplayInput Example: {"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","end_ts":"2026-11-20T00:00:00Z","limit":200,"policy_id":"pol_01h455vb4pex5vsknk084sn0pk","start_ts":"2026-11-13T00:00:00Z"}
 type PolicyReplayInput struct {
-	CredentialID *string             `json:"credential_id,omitempty"`
-	EndTS        *time.Time          `json:"end_ts,omitempty"`
-	Limit        *int                `json:"limit,omitempty"`
-	Policy       *PolicyProfileInput `json:"policy,omitempty"`
-	PolicyID     *string             `json:"policy_id,omitempty"`
-	StartTS      *time.Time          `json:"start_ts,omitempty"`
+	CredentialID *string    `json:"credential_id,omitempty"`
+	EndTS        *time.Time `json:"end_ts,omitempty"`
+	Limit        *int       `json:"limit,omitempty"`
+
+	// Policy Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"egress_bytes_per_day":104857600,"masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"write_mode":"normal"}
+	Policy   *PolicyProfileInput `json:"policy,omitempty"`
+	PolicyID *string             `json:"policy_id,omitempty"`
+	StartTS  *time.Time          `json:"start_ts,omitempty"`
 }
 
-// PolicyReplayItem defines model for PolicyReplayItem.
+// PolicyReplayItem Example: {"change":"newly_blocked","first_seen":"2026-11-13T08:00:00Z","last_seen":"2026-11-19T18:22:00Z","occurrences":17,"query_hash":"a1b2c3d4e5f60718","recorded_event":"query","recorded_rule":"ok","result":{"hint":"set the access mode to read_write to permit writes","reason":"the policy is read-only; update is not permitted","rule":"read_only","verdict":"block"},"sql":"update orders set status = $1 where id = $2","statement_kind":"update"}
 type PolicyReplayItem struct {
 	Change        PolicyReplayItemChange `json:"change"`
 	FirstSeen     time.Time              `json:"first_seen"`
@@ -1929,21 +1981,25 @@ type PolicyReplayItem struct {
 	QueryHash     string                 `json:"query_hash"`
 	RecordedEvent string                 `json:"recorded_event"`
 	RecordedRule  *string                `json:"recorded_rule,omitempty"`
-	Result        DryEvalResult          `json:"result"`
-	SQL           string                 `json:"sql"`
-	StatementKind *string                `json:"statement_kind,omitempty"`
+
+	// Result Example: {"masked_columns":[{"column":"email","kind":"hash"}],"notes":["budgets are charged when the statement runs"],"reason":"allowed; 1 column is masked","rule":"ok","verdict":"mask"}
+	Result        DryEvalResult `json:"result"`
+	SQL           string        `json:"sql"`
+	StatementKind *string       `json:"statement_kind,omitempty"`
 }
 
 // PolicyReplayItemChange defines model for PolicyReplayItem.Change.
 type PolicyReplayItemChange string
 
-// PolicyReplayResult defines model for PolicyReplayResult.
+// PolicyReplayResult Example: {"items":[{"change":"newly_blocked","first_seen":"2026-11-13T08:00:00Z","last_seen":"2026-11-19T18:22:00Z","occurrences":17,"query_hash":"a1b2c3d4e5f60718","recorded_event":"query","recorded_rule":"ok","result":{"hint":"set the access mode to read_write to permit writes","reason":"the policy is read-only; update is not permitted","rule":"read_only","verdict":"block"},"sql":"update orders set status = $1 where id = $2","statement_kind":"update"}],"summary":{"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}}
 type PolicyReplayResult struct {
-	Items   []PolicyReplayItem  `json:"items"`
+	Items []PolicyReplayItem `json:"items"`
+
+	// Summary Example: {"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}
 	Summary PolicyReplaySummary `json:"summary"`
 }
 
-// PolicyReplaySummary defines model for PolicyReplaySummary.
+// PolicyReplaySummary Example: {"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}
 type PolicyReplaySummary struct {
 	DistinctQueries    int   `json:"distinct_queries"`
 	EntriesScanned     int64 `json:"entries_scanned"`
@@ -1958,18 +2014,20 @@ type PolicyReplaySummary struct {
 	WouldRowFilter     int   `json:"would_row_filter"`
 }
 
-// PoolConfig defines model for PoolConfig.
+// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
 type PoolConfig struct {
-	MaxActive   *int     `json:"max_active,omitempty"`
-	MinPoolSize int      `json:"min_pool_size"`
-	PoolMode    PoolMode `json:"pool_mode"`
-	PoolSize    int      `json:"pool_size"`
+	MaxActive   *int `json:"max_active,omitempty"`
+	MinPoolSize int  `json:"min_pool_size"`
+
+	// PoolMode Example: transaction
+	PoolMode PoolMode `json:"pool_mode"`
+	PoolSize int      `json:"pool_size"`
 }
 
-// PoolMode defines model for PoolMode.
+// PoolMode Example: transaction
 type PoolMode string
 
-// Project defines model for Project.
+// Project Example: {"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}
 type Project struct {
 	ActiveConnections      *int                      `json:"active_connections,omitempty"`
 	AgentsDisabled         *bool                     `json:"agents_disabled,omitempty"`
@@ -1986,17 +2044,21 @@ type Project struct {
 	OrgID                  string                    `json:"org_id"`
 	ProxyHost              *string                   `json:"proxy_host,omitempty"`
 	QueriesPerSecond       *int32                    `json:"queries_per_second,omitempty"`
-	Residency              *DataResidency            `json:"residency,omitempty"`
-	SelfHosted             *bool                     `json:"self_hosted,omitempty"`
-	Status                 ProjectStatus             `json:"status"`
-	Tags                   *[]string                 `json:"tags,omitempty"`
-	UpdatedAt              time.Time                 `json:"updated_at"`
+
+	// Residency Example: eu
+	Residency  *DataResidency `json:"residency,omitempty"`
+	SelfHosted *bool          `json:"self_hosted,omitempty"`
+
+	// Status Example: active
+	Status    ProjectStatus `json:"status"`
+	Tags      *[]string     `json:"tags,omitempty"`
+	UpdatedAt time.Time     `json:"updated_at"`
 }
 
 // ProjectCloud defines model for Project.Cloud.
 type ProjectCloud string
 
-// ProjectDailyUsage defines model for ProjectDailyUsage.
+// ProjectDailyUsage Example: {"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223,"region":"us-east-1"}
 type ProjectDailyUsage struct {
 	BytesTransferred  int64              `json:"bytes_transferred"`
 	CacheHits         int64              `json:"cache_hits"`
@@ -2007,27 +2069,30 @@ type ProjectDailyUsage struct {
 	Region            string             `json:"region"`
 }
 
-// ProjectInsights defines model for ProjectInsights.
+// ProjectInsights Example: {"cache":{"hit_rate":0.83,"total_hits":40100,"total_misses":8110},"latency":{"avg_ms":2.4,"p99_ms":18.9},"queries":[{"avg_latency_ms":2.4,"p99_latency_ms":18.9,"query_hash":"a1b2c3d4e5f60718","query_pattern":"select * from orders where id = $1","total_cache_hits":40100,"total_cache_misses":8110,"total_count":48210}]}
 type ProjectInsights struct {
-	Cache   CacheSummary   `json:"cache"`
+	// Cache Example: {"hit_rate":0.83,"total_hits":40100,"total_misses":8110}
+	Cache CacheSummary `json:"cache"`
+
+	// Latency Example: {"avg_ms":2.4,"p99_ms":18.9}
 	Latency LatencySummary `json:"latency"`
 	Queries []QueryInsight `json:"queries"`
 }
 
-// ProjectMetricsResponse defines model for ProjectMetricsResponse.
+// ProjectMetricsResponse Example: {"snapshots":[{"active_connections":12,"avg_connect_ms":1.2,"avg_latency_ms":3.1,"avg_query_ms":2.6,"cache_hits":911,"cache_misses":120,"created_at":"2026-11-20T16:42:10Z","id":"met_01h455vb4pex5vsknk084sn0mt","p99_latency_ms":21.7,"project_id":"prj_01h455vb4pex5vsknk084sn02q","queries_total":1840,"region":"us-east-1"}]}
 type ProjectMetricsResponse struct {
 	Snapshots []MetricsSnapshot `json:"snapshots"`
 }
 
-// ProjectStatus defines model for ProjectStatus.
+// ProjectStatus Example: active
 type ProjectStatus string
 
-// ProjectUsageResponse defines model for ProjectUsageResponse.
+// ProjectUsageResponse Example: {"usage":[{"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223,"region":"us-east-1"}]}
 type ProjectUsageResponse struct {
 	Usage []ProjectDailyUsage `json:"usage"`
 }
 
-// QueryInsight defines model for QueryInsight.
+// QueryInsight Example: {"avg_latency_ms":2.4,"p99_latency_ms":18.9,"query_hash":"a1b2c3d4e5f60718","query_pattern":"select * from orders where id = $1","total_cache_hits":40100,"total_cache_misses":8110,"total_count":48210}
 type QueryInsight struct {
 	AvgLatencyMs     float64 `json:"avg_latency_ms"`
 	P99LatencyMs     float64 `json:"p99_latency_ms"`
@@ -2038,7 +2103,7 @@ type QueryInsight struct {
 	TotalCount       int64   `json:"total_count"`
 }
 
-// Region defines model for Region.
+// Region Example: {"available":true,"continent":"NA","country":"US","id":"us-east-1","name":"US East (N. Virginia)","provider":"aws","status":"active"}
 type Region struct {
 	Available bool           `json:"available"`
 	Continent *string        `json:"continent,omitempty"`
@@ -2055,27 +2120,29 @@ type RegionProvider string
 // RegionStatus defines model for Region.Status.
 type RegionStatus string
 
-// Replica defines model for Replica.
+// Replica Example: {"created_at":"2026-11-02T09:15:00Z","database_id":"db_01h455vb4pex5vsknk084sn0db","host":"replica-1.internal.example.com","id":"rep_01h455vb4pex5vsknk084sn0rp","port":5432,"ssl_mode":"verify-full","updated_at":"2026-11-02T09:15:00Z"}
 type Replica struct {
 	CreatedAt  time.Time `json:"created_at"`
 	DatabaseID string    `json:"database_id"`
 	Host       string    `json:"host"`
 	ID         string    `json:"id"`
 	Port       int       `json:"port"`
-	SslMode    SSLMode   `json:"ssl_mode"`
-	UpdatedAt  time.Time `json:"updated_at"`
+
+	// SslMode Example: verify-full
+	SslMode   SSLMode   `json:"ssl_mode"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// RowFilter defines model for RowFilter.
+// RowFilter Example: {"predicate":"region = 'emea'","table":"public.orders"}
 type RowFilter struct {
 	Predicate string `json:"predicate"`
 	Table     string `json:"table"`
 }
 
-// SSLMode defines model for SSLMode.
+// SSLMode Example: verify-full
 type SSLMode string
 
-// ScanPiiResult defines model for ScanPiiResult.
+// ScanPiiResult Example: {"scanned_columns":96,"scanned_tables":12,"suggestions":[{"column":"email","confidence":0.95,"data_type":"text","mask_kind":"hash","pii_type":"email","reasons":["the column is named email","20 of 20 samples look like e-mail addresses"],"sample_match_count":20,"sample_size":20,"schema":"public","table":"customers"}],"truncated":false}
 type ScanPiiResult struct {
 	Error          *string         `json:"error,omitempty"`
 	ScannedColumns int             `json:"scanned_columns"`
@@ -2084,7 +2151,7 @@ type ScanPiiResult struct {
 	Truncated      *bool           `json:"truncated,omitempty"`
 }
 
-// SchemaCatalog defines model for SchemaCatalog.
+// SchemaCatalog Example: {"relations":[{"columns":[{"data_type":"bigint","is_binary":false,"name":"id"},{"data_type":"text","is_binary":false,"name":"email"}],"kind":"table","name":"customers","schema":"public"}],"scanned_columns":2,"scanned_relations":1,"truncated":false}
 type SchemaCatalog struct {
 	Error            *string                 `json:"error,omitempty"`
 	Relations        []SchemaCatalogRelation `json:"relations"`
@@ -2093,14 +2160,14 @@ type SchemaCatalog struct {
 	Truncated        *bool                   `json:"truncated,omitempty"`
 }
 
-// SchemaCatalogColumn defines model for SchemaCatalogColumn.
+// SchemaCatalogColumn Example: {"data_type":"text","is_binary":false,"name":"email"}
 type SchemaCatalogColumn struct {
 	DataType string `json:"data_type"`
 	IsBinary bool   `json:"is_binary"`
 	Name     string `json:"name"`
 }
 
-// SchemaCatalogRelation defines model for SchemaCatalogRelation.
+// SchemaCatalogRelation Example: {"columns":[{"data_type":"bigint","is_binary":false,"name":"id"},{"data_type":"text","is_binary":false,"name":"email"}],"kind":"table","name":"customers","schema":"public"}
 type SchemaCatalogRelation struct {
 	Columns []SchemaCatalogColumn     `json:"columns"`
 	Kind    SchemaCatalogRelationKind `json:"kind"`
@@ -2111,7 +2178,7 @@ type SchemaCatalogRelation struct {
 // SchemaCatalogRelationKind defines model for SchemaCatalogRelation.Kind.
 type SchemaCatalogRelationKind string
 
-// SelfHostEnrollment defines model for SelfHostEnrollment.
+// SelfHostEnrollment Example: {"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}
 type SelfHostEnrollment struct {
 	CreatedAt   time.Time                    `json:"created_at"`
 	CreatedBy   nullable.Nullable[string]    `json:"created_by,omitempty"`
@@ -2124,19 +2191,20 @@ type SelfHostEnrollment struct {
 	RevokedAt   nullable.Nullable[time.Time] `json:"revoked_at,omitempty"`
 }
 
-// SelfHostEnrollmentSecret defines model for SelfHostEnrollmentSecret.
+// SelfHostEnrollmentSecret Example: {"enrollment":{"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":null,"org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null},"token":"pbh_example-not-a-real-token"}
 type SelfHostEnrollmentSecret struct {
+	// Enrollment Example: {"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}
 	Enrollment SelfHostEnrollment `json:"enrollment"`
 	Token      string             `json:"token"`
 }
 
-// StatementRules defines model for StatementRules.
+// StatementRules Example: {"allow":["select","explain","show"],"deny":["copy"]}
 type StatementRules struct {
 	Allow *[]string `json:"allow,omitempty"`
 	Deny  *[]string `json:"deny,omitempty"`
 }
 
-// TestConnectionResult defines model for TestConnectionResult.
+// TestConnectionResult Example: {"latency_ms":14.2,"ok":true,"server_version":"16.4"}
 type TestConnectionResult struct {
 	Error         *string                    `json:"error,omitempty"`
 	LatencyMs     nullable.Nullable[float32] `json:"latency_ms,omitempty"`
@@ -2144,7 +2212,7 @@ type TestConnectionResult struct {
 	ServerVersion *string                    `json:"server_version,omitempty"`
 }
 
-// UpdateAgentCredentialStatusRequest defines model for UpdateAgentCredentialStatusRequest.
+// UpdateAgentCredentialStatusRequest Example: {"status":"disabled"}
 type UpdateAgentCredentialStatusRequest struct {
 	Status UpdateAgentCredentialStatusRequestStatus `json:"status"`
 }
@@ -2152,7 +2220,7 @@ type UpdateAgentCredentialStatusRequest struct {
 // UpdateAgentCredentialStatusRequestStatus defines model for UpdateAgentCredentialStatusRequest.Status.
 type UpdateAgentCredentialStatusRequestStatus string
 
-// UpdateAnomalyAlertRequest defines model for UpdateAnomalyAlertRequest.
+// UpdateAnomalyAlertRequest Example: {"status":"acknowledged"}
 type UpdateAnomalyAlertRequest struct {
 	Status UpdateAnomalyAlertRequestStatus `json:"status"`
 }
@@ -2160,64 +2228,78 @@ type UpdateAnomalyAlertRequest struct {
 // UpdateAnomalyAlertRequestStatus defines model for UpdateAnomalyAlertRequest.Status.
 type UpdateAnomalyAlertRequestStatus string
 
-// UpdateCacheRuleRequest defines model for UpdateCacheRuleRequest.
+// UpdateCacheRuleRequest Example: {"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300}
 type UpdateCacheRuleRequest struct {
 	CacheEnabled    bool                   `json:"cache_enabled"`
 	CacheSwrSeconds nullable.Nullable[int] `json:"cache_swr_seconds,omitempty"`
 	CacheTTLSeconds nullable.Nullable[int] `json:"cache_ttl_seconds,omitempty"`
 }
 
-// UpdateCacheRuleResponse defines model for UpdateCacheRuleResponse.
+// UpdateCacheRuleResponse Example: {"entry":{"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}}
 type UpdateCacheRuleResponse struct {
+	// Entry Example: {"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}
 	Entry CacheRuleEntry `json:"entry"`
 }
 
-// UpdateDatabaseRequest defines model for UpdateDatabaseRequest.
+// UpdateDatabaseRequest Example: {"host":"db2.internal.example.com","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"query_timeout_ms":10000}
 type UpdateDatabaseRequest struct {
-	AutoReadRouting *bool         `json:"auto_read_routing,omitempty"`
-	CacheConfig     *CacheConfig  `json:"cache_config,omitempty"`
-	Host            *string       `json:"host,omitempty"`
-	Name            *string       `json:"name,omitempty"`
-	Password        *string       `json:"password,omitempty"`
-	PoolConfig      *PoolConfig   `json:"pool_config,omitempty"`
-	PoolRegion      *string       `json:"pool_region,omitempty"`
-	Port            *int          `json:"port,omitempty"`
-	QueryTimeoutMs  *int          `json:"query_timeout_ms,omitempty"`
-	Role            *DatabaseRole `json:"role,omitempty"`
-	SslMode         *SSLMode      `json:"ssl_mode,omitempty"`
-	Username        *string       `json:"username,omitempty"`
+	AutoReadRouting *bool `json:"auto_read_routing,omitempty"`
+
+	// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
+	CacheConfig *CacheConfig `json:"cache_config,omitempty"`
+	Host        *string      `json:"host,omitempty"`
+	Name        *string      `json:"name,omitempty"`
+	Password    *string      `json:"password,omitempty"`
+
+	// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
+	PoolConfig     *PoolConfig `json:"pool_config,omitempty"`
+	PoolRegion     *string     `json:"pool_region,omitempty"`
+	Port           *int        `json:"port,omitempty"`
+	QueryTimeoutMs *int        `json:"query_timeout_ms,omitempty"`
+
+	// Role Example: primary
+	Role *DatabaseRole `json:"role,omitempty"`
+
+	// SslMode Example: verify-full
+	SslMode  *SSLMode `json:"ssl_mode,omitempty"`
+	Username *string  `json:"username,omitempty"`
 }
 
-// UpdateProjectRequest defines model for UpdateProjectRequest.
+// UpdateProjectRequest Example: {"agents_disabled":true,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders, billing and returns","name":"shop","residency":"eu","status":"active","tags":["production"]}
 type UpdateProjectRequest struct {
 	AgentsDisabled         *bool                     `json:"agents_disabled,omitempty"`
 	AllowedCidrs           *[]CidrEntry              `json:"allowed_cidrs,omitempty"`
 	DefaultPolicyProfileID nullable.Nullable[string] `json:"default_policy_profile_id,omitempty"`
 	Description            *string                   `json:"description,omitempty"`
 	Name                   *string                   `json:"name,omitempty"`
-	Residency              *DataResidency            `json:"residency,omitempty"`
-	Status                 *ProjectStatus            `json:"status,omitempty"`
-	Tags                   *[]string                 `json:"tags,omitempty"`
+
+	// Residency Example: eu
+	Residency *DataResidency `json:"residency,omitempty"`
+
+	// Status Example: active
+	Status *ProjectStatus `json:"status,omitempty"`
+	Tags   *[]string      `json:"tags,omitempty"`
 }
 
-// UpdateSpendLimitRequest defines model for UpdateSpendLimitRequest.
+// UpdateSpendLimitRequest Example: {"spend_limit":250}
 type UpdateSpendLimitRequest struct {
 	SpendLimit nullable.Nullable[float64] `json:"spend_limit,omitempty"`
 }
 
-// UsageResponse defines model for UsageResponse.
+// UsageResponse Example: {"usage":[{"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223}]}
 type UsageResponse struct {
 	Usage []DailyUsage `json:"usage"`
 }
 
-// VerifyCustomDomainResponse defines model for VerifyCustomDomainResponse.
+// VerifyCustomDomainResponse Example: {"domain":{"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"},"verified":true}
 type VerifyCustomDomainResponse struct {
+	// Domain Example: {"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}
 	Domain   *CustomDomain `json:"domain,omitempty"`
 	Error    *string       `json:"error,omitempty"`
 	Verified bool          `json:"verified"`
 }
 
-// WebhookEndpoint defines model for WebhookEndpoint.
+// WebhookEndpoint Example: {"created_at":"2026-11-02T09:15:00Z","description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","id":"whk_01h455vb4pex5vsknk084sn0wh","project_id":"prj_01h455vb4pex5vsknk084sn02q","updated_at":"2026-11-20T16:42:10Z","url":"https://hooks.example.com/pgbeam"}
 type WebhookEndpoint struct {
 	CreatedAt   time.Time             `json:"created_at"`
 	Description *string               `json:"description,omitempty"`
@@ -2233,7 +2315,7 @@ type WebhookEndpoint struct {
 // WebhookEndpointFormat defines model for WebhookEndpoint.Format.
 type WebhookEndpointFormat string
 
-// WebhookEndpointInput defines model for WebhookEndpointInput.
+// WebhookEndpointInput Example: {"description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","secret":"example-not-a-real-secret","url":"https://hooks.example.com/pgbeam"}
 type WebhookEndpointInput struct {
 	Description *string                     `json:"description,omitempty"`
 	Enabled     *bool                       `json:"enabled,omitempty"`
@@ -2246,7 +2328,7 @@ type WebhookEndpointInput struct {
 // WebhookEndpointInputFormat defines model for WebhookEndpointInput.Format.
 type WebhookEndpointInputFormat string
 
-// WebhookTestResponse defines model for WebhookTestResponse.
+// WebhookTestResponse Example: {"delivery_id":"whd_01h455vb4pex5vsknk084sn0wd","status":"delivered","status_code":200}
 type WebhookTestResponse struct {
 	DeliveryID string  `json:"delivery_id"`
 	Error      *string `json:"error,omitempty"`
@@ -2305,36 +2387,46 @@ type ReplicaID = string
 // WebhookID defines model for WebhookId.
 type WebhookID = string
 
-// BadRequest defines model for BadRequest.
+// BadRequest Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type BadRequest = Error
 
-// Conflict defines model for Conflict.
+// Conflict Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Conflict = Error
 
-// Forbidden defines model for Forbidden.
+// Forbidden Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Forbidden = Error
 
-// NotFound defines model for NotFound.
+// NotFound Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type NotFound = Error
 
-// TooManyRequests defines model for TooManyRequests.
+// TooManyRequests Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type TooManyRequests = Error
 
-// Unauthorized defines model for Unauthorized.
+// Unauthorized Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Unauthorized = Error
 
 // GetOrganizationUsageParams defines parameters for GetOrganizationUsage.
 type GetOrganizationUsageParams struct {
+	// StartDate First day to report, UTC, inclusive.
 	StartDate openapi_types.Date `form:"start_date" json:"start_date"`
-	EndDate   openapi_types.Date `form:"end_date" json:"end_date"`
+
+	// EndDate Last day to report, UTC, inclusive. It must not lie before the first.
+	EndDate openapi_types.Date `form:"end_date" json:"end_date"`
 }
 
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
-	OrgID     string                    `form:"org_id" json:"org_id"`
-	PageSize  *PageSize                 `form:"page_size,omitempty" json:"page_size,omitempty"`
-	PageToken *PageToken                `form:"page_token,omitempty" json:"page_token,omitempty"`
-	SortBy    *ListProjectsParamsSortBy `form:"sort_by,omitempty" json:"sort_by,omitempty"`
+	// OrgID Organization whose projects are listed.
+	OrgID string `form:"org_id" json:"org_id"`
+
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
+
+	// SortBy What the list is sorted by, `created_at` unless given: `name` ascending, `created_at` newest first, or `active_connections` most first.
+	SortBy *ListProjectsParamsSortBy `form:"sort_by,omitempty" json:"sort_by,omitempty"`
 }
 
 // ListProjectsParamsSortBy defines parameters for ListProjects.
@@ -2342,15 +2434,23 @@ type ListProjectsParamsSortBy string
 
 // ListAgentCredentialsParams defines parameters for ListAgentCredentials.
 type ListAgentCredentialsParams struct {
-	PageSize  *PageSize  `form:"page_size,omitempty" json:"page_size,omitempty"`
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
 	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // ListAnomalyAlertsParams defines parameters for ListAnomalyAlerts.
 type ListAnomalyAlertsParams struct {
-	Status    *ListAnomalyAlertsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
-	PageSize  *PageSize                      `form:"page_size,omitempty" json:"page_size,omitempty"`
-	PageToken *PageToken                     `form:"page_token,omitempty" json:"page_token,omitempty"`
+	// Status Only alerts in this state. Absent, those in any.
+	Status *ListAnomalyAlertsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // ListAnomalyAlertsParamsStatus defines parameters for ListAnomalyAlerts.
@@ -2358,9 +2458,14 @@ type ListAnomalyAlertsParamsStatus string
 
 // ListApprovalRequestsParams defines parameters for ListApprovalRequests.
 type ListApprovalRequestsParams struct {
-	Status    *ListApprovalRequestsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
-	PageSize  *PageSize                         `form:"page_size,omitempty" json:"page_size,omitempty"`
-	PageToken *PageToken                        `form:"page_token,omitempty" json:"page_token,omitempty"`
+	// Status Only requests in this state. Absent, those in any.
+	Status *ListApprovalRequestsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // ListApprovalRequestsParamsStatus defines parameters for ListApprovalRequests.
@@ -2368,37 +2473,71 @@ type ListApprovalRequestsParamsStatus string
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
+	// CredentialID Only entries of this credential (`agt_…`).
 	CredentialID *AuditCredentialID `form:"credential_id,omitempty" json:"credential_id,omitempty"`
-	Event        *AuditEvent        `form:"event,omitempty" json:"event,omitempty"`
-	Decision     *AuditDecision     `form:"decision,omitempty" json:"decision,omitempty"`
-	Source       *AuditSource       `form:"source,omitempty" json:"source,omitempty"`
-	Start        *AuditStart        `form:"start,omitempty" json:"start,omitempty"`
-	End          *AuditEnd          `form:"end,omitempty" json:"end,omitempty"`
-	Before       *time.Time         `form:"before,omitempty" json:"before,omitempty"`
-	PageSize     *PageSize          `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Event Only entries with this event, for example `query`, `blocked`, `masked`, `truncated`, `budget_exhausted`, `auth_failed` or `credential_expired`.
+	Event *AuditEvent `form:"event,omitempty" json:"event,omitempty"`
+
+	// Decision Only entries that ended in this decision. Events that are mere progress, such as an approval being requested, belong to none.
+	Decision *AuditDecision `form:"decision,omitempty" json:"decision,omitempty"`
+
+	// Source Only entries that came in this way.
+	Source *AuditSource `form:"source,omitempty" json:"source,omitempty"`
+
+	// Start Only entries at or after this time.
+	Start *AuditStart `form:"start,omitempty" json:"start,omitempty"`
+
+	// End Only entries before this time.
+	End *AuditEnd `form:"end,omitempty" json:"end,omitempty"`
+
+	// Before Only entries strictly older than this time. To page, pass the time of the last entry of the page before.
+	Before *time.Time `form:"before,omitempty" json:"before,omitempty"`
+
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ExportAuditLogsParams defines parameters for ExportAuditLogs.
 type ExportAuditLogsParams struct {
+	// CredentialID Only entries of this credential (`agt_…`).
 	CredentialID *AuditCredentialID `form:"credential_id,omitempty" json:"credential_id,omitempty"`
-	Event        *AuditEvent        `form:"event,omitempty" json:"event,omitempty"`
-	Decision     *AuditDecision     `form:"decision,omitempty" json:"decision,omitempty"`
-	Source       *AuditSource       `form:"source,omitempty" json:"source,omitempty"`
-	Start        *AuditStart        `form:"start,omitempty" json:"start,omitempty"`
-	End          *AuditEnd          `form:"end,omitempty" json:"end,omitempty"`
+
+	// Event Only entries with this event, for example `query`, `blocked`, `masked`, `truncated`, `budget_exhausted`, `auth_failed` or `credential_expired`.
+	Event *AuditEvent `form:"event,omitempty" json:"event,omitempty"`
+
+	// Decision Only entries that ended in this decision. Events that are mere progress, such as an approval being requested, belong to none.
+	Decision *AuditDecision `form:"decision,omitempty" json:"decision,omitempty"`
+
+	// Source Only entries that came in this way.
+	Source *AuditSource `form:"source,omitempty" json:"source,omitempty"`
+
+	// Start Only entries at or after this time.
+	Start *AuditStart `form:"start,omitempty" json:"start,omitempty"`
+
+	// End Only entries before this time.
+	End *AuditEnd `form:"end,omitempty" json:"end,omitempty"`
 }
 
 // VerifyAuditChainParams defines parameters for VerifyAuditChain.
 type VerifyAuditChainParams struct {
+	// Start Only entries at or after this time.
 	Start *AuditStart `form:"start,omitempty" json:"start,omitempty"`
-	End   *AuditEnd   `form:"end,omitempty" json:"end,omitempty"`
+
+	// End Only entries before this time.
+	End *AuditEnd `form:"end,omitempty" json:"end,omitempty"`
 }
 
 // ListDatabaseBranchesParams defines parameters for ListDatabaseBranches.
 type ListDatabaseBranchesParams struct {
-	Status    *ListDatabaseBranchesParamsStatus `form:"status,omitempty" json:"status,omitempty"`
-	PageSize  *PageSize                         `form:"page_size,omitempty" json:"page_size,omitempty"`
-	PageToken *PageToken                        `form:"page_token,omitempty" json:"page_token,omitempty"`
+	// Status Only branches in this state. Absent, those in any.
+	Status *ListDatabaseBranchesParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
+	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // ListDatabaseBranchesParamsStatus defines parameters for ListDatabaseBranches.
@@ -2406,26 +2545,38 @@ type ListDatabaseBranchesParamsStatus string
 
 // ListDatabasesParams defines parameters for ListDatabases.
 type ListDatabasesParams struct {
-	PageSize  *PageSize  `form:"page_size,omitempty" json:"page_size,omitempty"`
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
 	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // ListCacheRulesParams defines parameters for ListCacheRules.
 type ListCacheRulesParams struct {
-	PageSize  *PageSize  `form:"page_size,omitempty" json:"page_size,omitempty"`
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
 	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // ListCustomDomainsParams defines parameters for ListCustomDomains.
 type ListCustomDomainsParams struct {
-	PageSize  *PageSize  `form:"page_size,omitempty" json:"page_size,omitempty"`
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
 	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // GetProjectInsightsParams defines parameters for GetProjectInsights.
 type GetProjectInsightsParams struct {
+	// Range How far back the window reaches from now.
 	Range *GetProjectInsightsParamsRange `form:"range,omitempty" json:"range,omitempty"`
-	Limit *int                           `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Limit How many query shapes to return at most, 1 to 100, most frequent first.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // GetProjectInsightsParamsRange defines parameters for GetProjectInsights.
@@ -2433,25 +2584,37 @@ type GetProjectInsightsParamsRange string
 
 // GetProjectMetricsParams defines parameters for GetProjectMetrics.
 type GetProjectMetricsParams struct {
-	Limit  *int    `form:"limit,omitempty" json:"limit,omitempty"`
+	// Limit How many snapshots to return at most, 1 to 1000.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Region Only snapshots of this region. Absent, those of all regions.
 	Region *string `form:"region,omitempty" json:"region,omitempty"`
 }
 
 // ListPolicyProfilesParams defines parameters for ListPolicyProfiles.
 type ListPolicyProfilesParams struct {
-	PageSize  *PageSize  `form:"page_size,omitempty" json:"page_size,omitempty"`
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
 	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
 // GetProjectUsageParams defines parameters for GetProjectUsage.
 type GetProjectUsageParams struct {
+	// StartDate First day to report, UTC, inclusive.
 	StartDate openapi_types.Date `form:"start_date" json:"start_date"`
-	EndDate   openapi_types.Date `form:"end_date" json:"end_date"`
+
+	// EndDate Last day to report, UTC, inclusive. It must not lie before the first.
+	EndDate openapi_types.Date `form:"end_date" json:"end_date"`
 }
 
 // ListWebhookEndpointsParams defines parameters for ListWebhookEndpoints.
 type ListWebhookEndpointsParams struct {
-	PageSize  *PageSize  `form:"page_size,omitempty" json:"page_size,omitempty"`
+	// PageSize How many items a page holds at most, 1 to 100. A value out of range is refused.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// PageToken The token that the previous page ended with. Absent, the list starts at its beginning.
 	PageToken *PageToken `form:"page_token,omitempty" json:"page_token,omitempty"`
 }
 
