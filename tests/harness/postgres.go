@@ -35,14 +35,14 @@ func StartPostgres(ctx context.Context, sql ...string) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		return nil, err
+	}
 	p := &Postgres{Database: "app", Username: "app", AppPassword: Canary("database"), dir: dir}
 	p.Server, err = localpg.Start(ctx, localpg.Options{
 		Dir: filepath.Join(dir, "pg"), Password: Canary("superuser"),
 		Settings: []string{"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "autovacuum=off"},
 	})
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
 	if err == nil {
 		err = p.fill(ctx, sql)
 	}
