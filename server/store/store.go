@@ -18,15 +18,19 @@ import (
 // another organization is indistinguishable from one that never was.
 var ErrNotFound = errors.New("not found")
 
-// ConflictError says that a unique value is taken, by which record.
+// ConflictError says that a unique value is taken, by which record. The
+// transaction can go on.
 type ConflictError struct {
 	Kind  string // "project", "agent credential", …
 	Field string // the wire name: "name", "url", "domain"
 	Value string
-	ID    string // the record that has it
+	ID    string // the record that has it; "" when it may belong to somebody else
 }
 
 func (e *ConflictError) Error() string {
+	if e.ID == "" {
+		return fmt.Sprintf("%s with %s %q already exists", e.Kind, e.Field, e.Value)
+	}
 	return fmt.Sprintf("%s with %s %q already exists (%s)", e.Kind, e.Field, e.Value, e.ID)
 }
 
@@ -48,7 +52,8 @@ type Store interface {
 	// back and is returned as it is. fn may run again when the engine asks for
 	// a retry, so it must have no effect outside tx. Every project whose
 	// configuration fn changed gets a new revision and, after the commit, is
-	// announced to all watchers in all processes.
+	// announced to all watchers in all processes. Update or View inside fn is
+	// ErrNested.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 	// View runs fn on one consistent read-only snapshot.
 	View(ctx context.Context, fn func(tx Tx) error) error
@@ -56,6 +61,9 @@ type Store interface {
 	// channel. A Change without a project means that announcements may have
 	// been lost: reload everything held.
 	Watch(ctx context.Context) <-chan Change
+	// Reseal seals everything that is still sealed under an older encryption
+	// key with the primary one, and returns how many values that were.
+	Reseal(ctx context.Context) (int, error)
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
 	Close() error

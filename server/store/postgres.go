@@ -1,0 +1,223 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	postgresConns = 16
+	// postgresPoll stands behind LISTEN: a lost notification costs this long.
+	postgresPoll = time.Second
+	channel      = "pgbeam_changes"
+	// queueLock is the advisory lock of transactions that collided repeatedly.
+	queueLock = 0x7067626561_6d51
+)
+
+// postgresEngine runs every writing transaction as SERIALIZABLE: what the
+// checks before a write have seen still holds when it commits, or it runs
+// again.
+type postgresEngine struct {
+	db    *sql.DB
+	conf  *pgx.ConnConfig
+	log   *slog.Logger
+	bound sync.Map // statement with question marks -> with $1, $2, …
+}
+
+func openPostgres(ctx context.Context, rawURL string, log *slog.Logger) (*postgresEngine, error) {
+	if _, err := url.Parse(rawURL); err != nil {
+		return nil, errors.New("the PostgreSQL URL is not a URL") // its parse error quotes it
+	}
+	conf, err := pgx.ParseConfig(rawURL)
+	if err != nil {
+		return nil, err // redacts the password
+	}
+	if conf.RuntimeParams["application_name"] == "" {
+		conf.RuntimeParams["application_name"] = "pgbeam"
+	}
+	e := &postgresEngine{db: stdlib.OpenDB(*conf), conf: conf, log: log}
+	e.db.SetMaxOpenConns(postgresConns)
+	e.db.SetMaxIdleConns(postgresConns)
+	e.db.SetConnMaxIdleTime(5 * time.Minute)
+	if err := migrate(ctx, "postgres", e.db); err != nil {
+		e.db.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *postgresEngine) writer() *sql.DB { return e.db }
+func (e *postgresEngine) reader() *sql.DB { return e.db }
+
+func (e *postgresEngine) writeOptions() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelSerializable}
+}
+
+func (e *postgresEngine) readIsolation() sql.IsolationLevel { return sql.LevelRepeatableRead }
+
+func (e *postgresEngine) bind(query string) string {
+	if b, ok := e.bound.Load(query); ok {
+		return b.(string)
+	}
+	var out strings.Builder
+	for i, part := range strings.Split(query, "?") {
+		if i > 0 {
+			out.WriteString("$" + strconv.Itoa(i))
+		}
+		out.WriteString(part)
+	}
+	e.bound.Store(query, out.String())
+	return out.String()
+}
+
+// errHeld asks for a new snapshot after a wait for hold.
+var errHeld = errors.New("another transaction held the name meanwhile")
+
+func (e *postgresEngine) retryable(err error) bool {
+	if errors.Is(err, errHeld) {
+		return true
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code {
+	case "40001", "40P01": // serialization failure, deadlock
+		return true
+	case "23505", "23503": // unique or foreign key: checked before, so somebody was faster; now the check will tell
+		return true
+	}
+	return false
+}
+
+func (e *postgresEngine) queue(ctx context.Context, conn *sql.Conn) (func(), error) {
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(queueLock)); err != nil {
+		return nil, err
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(queueLock)); err != nil {
+			// Closing the session frees the lock.
+			_ = conn.Raw(func(c any) error { return c.(*stdlib.Conn).Close() })
+		}
+	}, nil
+}
+
+// hold takes an advisory lock for the transaction. Who had to wait has a
+// snapshot from before the other one's commit, and must begin again to see
+// what that did.
+func (e *postgresEngine) hold(tx *tx, name string) error {
+	var free bool
+	if err := tx.row("SELECT pg_try_advisory_xact_lock(hashtextextended(?, 0))", []any{name}, &free); err != nil || free {
+		return err
+	}
+	if _, err := tx.exec("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", name); err != nil {
+		return err
+	}
+	return tx.note(errHeld)
+}
+
+func (e *postgresEngine) notify(tx *tx, changes []Change) error {
+	for _, c := range changes {
+		if _, err := tx.exec("SELECT pg_notify(?, ?)", channel, fmt.Sprintf("%s %d", c.ProjectID, c.Revision)); err != nil {
+			return fmt.Errorf("announce change: %w", err)
+		}
+	}
+	return nil
+}
+
+// follow listens on a connection of its own, and polls beside it.
+func (e *postgresEngine) follow(ctx context.Context, s *store) {
+	var polling sync.WaitGroup
+	defer polling.Wait()
+	polling.Go(func() { e.poll(ctx, s) })
+
+	pause := 100 * time.Millisecond
+	for first := true; ctx.Err() == nil; first = false {
+		err := e.listen(ctx, s, first, func() { pause = 100 * time.Millisecond })
+		if ctx.Err() != nil {
+			return
+		}
+		s.log.Warn("lost the connection that hears of changes, connecting again", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+func (e *postgresEngine) listen(ctx context.Context, s *store, first bool, listening func()) error {
+	conn, err := pgx.ConnectConfig(ctx, e.conf)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		conn.Close(ctx)
+	}()
+	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+		return err
+	}
+	listening()
+	if first {
+		err = s.poll(ctx) // what was committed between the first look and LISTEN
+	} else {
+		s.hub.announce(Change{})
+	}
+	for err == nil {
+		var n *pgconn.Notification
+		if n, err = conn.WaitForNotification(ctx); err != nil {
+			break
+		}
+		id, rev, _ := strings.Cut(n.Payload, " ")
+		revision, parseErr := strconv.ParseInt(rev, 10, 64)
+		if parseErr != nil || id == "" {
+			s.hub.announce(Change{}) // not ours, or of a later version: assume the worst
+			continue
+		}
+		s.hub.announce(Change{ProjectID: id, Revision: revision})
+	}
+	return err
+}
+
+func (e *postgresEngine) poll(ctx context.Context, s *store) {
+	tick := time.NewTicker(postgresPoll)
+	defer tick.Stop()
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := s.poll(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !failed {
+			s.log.Warn("cannot look for changes of other processes, trying again", "error", err)
+		}
+		if err == nil && failed {
+			s.hub.announce(Change{})
+		}
+		failed = err != nil
+	}
+}
+
+func (e *postgresEngine) close() error { return e.db.Close() }

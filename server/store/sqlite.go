@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// sqlitePoll is how often a file is asked whether another process wrote it.
+const sqlitePoll = 500 * time.Millisecond
+
+// sqliteEngine has one connection that writes, so that writers of this
+// process queue in Go, where a context can end the wait, and several that
+// read beside it. Writers of other processes are kept out by BEGIN IMMEDIATE
+// and waited for by busy_timeout.
+type sqliteEngine struct{ w, r *sql.DB }
+
+func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
+	if path == "" {
+		return nil, errors.New(`the SQLite URL names no file: write "sqlite:PATH"`)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make folder of SQLite file: %w", err)
+	}
+	// Made here because SQLite would make it readable by others. The files
+	// beside it (-wal, -shm) take their mode from it.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open SQLite file: %w", err)
+	}
+	f.Close()
+	e := &sqliteEngine{}
+	// FULL: an answer that was sent, with its one-time secret, must survive a
+	// power cut; in WAL mode NORMAL would not promise that.
+	if e.w, err = sql.Open("sqlite", sqliteDSN(path, "immediate", "synchronous(FULL)")); err != nil {
+		return nil, err
+	}
+	e.w.SetMaxOpenConns(1)
+	if err := migrate(ctx, "sqlite", e.w); err != nil {
+		e.w.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if e.r, err = sql.Open("sqlite", sqliteDSN(path, "deferred", "query_only(1)")); err != nil {
+		e.w.Close()
+		return nil, err
+	}
+	readers := max(4, 2*runtime.GOMAXPROCS(0))
+	e.r.SetMaxOpenConns(readers)
+	e.r.SetMaxIdleConns(readers)
+	return e, nil
+}
+
+func sqliteDSN(path, lock, pragma string) string {
+	q := url.Values{
+		"_txlock": {lock},
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", pragma},
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
+}
+
+func (e *sqliteEngine) writer() *sql.DB                   { return e.w }
+func (e *sqliteEngine) reader() *sql.DB                   { return e.r }
+func (e *sqliteEngine) writeOptions() *sql.TxOptions      { return nil }
+func (e *sqliteEngine) readIsolation() sql.IsolationLevel { return sql.LevelDefault }
+func (e *sqliteEngine) bind(query string) string          { return query }
+
+func (e *sqliteEngine) retryable(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// There is one writer at a time, so nothing is left to order.
+func (e *sqliteEngine) queue(context.Context, *sql.Conn) (func(), error) { return func() {}, nil }
+func (e *sqliteEngine) hold(*tx, string) error                           { return nil }
+func (e *sqliteEngine) notify(*tx, []Change) error                       { return nil }
+
+// follow polls: SQLite tells nobody of a commit, but data_version changes
+// when another connection made one.
+func (e *sqliteEngine) follow(ctx context.Context, s *store) {
+	tick := time.NewTicker(sqlitePoll)
+	defer tick.Stop()
+	var conn *sql.Conn
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	last, failed := int64(-1), false
+	for {
+		err := func() (err error) {
+			if conn == nil {
+				if conn, err = e.r.Conn(ctx); err != nil {
+					return err
+				}
+				last = -1
+			}
+			var version int64
+			if err := conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+				conn.Close()
+				conn = nil
+				return err
+			}
+			if version == last {
+				return nil
+			}
+			if err := s.poll(ctx); err != nil {
+				return err
+			}
+			last = version
+			return nil
+		}()
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !failed {
+			s.log.Warn("cannot look for changes of other processes, trying again", "error", err)
+		}
+		failed = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (e *sqliteEngine) close() error { return errors.Join(e.r.Close(), e.w.Close()) }
