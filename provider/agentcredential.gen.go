@@ -16,14 +16,15 @@ var agentCredentialResource = Resource{
 	Description: "A login of its own for an AI agent or a person: a PostgreSQL user name and password and an MCP token, bound to one policy. The connection string and the MCP token are shown once, by the call that makes them, and are kept encrypted in state. Change `rotationTriggers` to renew them under the same id, user name and audit history.",
 	Properties: []Property{
 		{
-			Name:     "projectId",
-			Wire:     "project_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "projectId",
+			Wire:        "project_id",
+			Description: "Project, by its id (`prj_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name: "name",

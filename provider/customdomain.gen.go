@@ -16,14 +16,15 @@ var customDomainResource = Resource{
 	Description: "A host name of your own for a project's proxy. Create the DNS records that `dnsInstructions` names, then verify the domain with the function `verifyCustomDomain`; a certificate is issued once it is verified. Every change replaces it.",
 	Properties: []Property{
 		{
-			Name:     "projectId",
-			Wire:     "project_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "projectId",
+			Wire:        "project_id",
+			Description: "Project, by its id (`prj_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name: "domain",

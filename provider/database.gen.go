@@ -16,14 +16,15 @@ var databaseResource = Resource{
 	Description: "A PostgreSQL database behind a project's proxy: where it is, how the proxy logs in to it, and how connections to it are pooled and its results cached.",
 	Properties: []Property{
 		{
-			Name:     "projectId",
-			Wire:     "project_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "projectId",
+			Wire:        "project_id",
+			Description: "Project, by its id (`prj_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name: "host",

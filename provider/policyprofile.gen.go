@@ -16,14 +16,15 @@ var policyProfileResource = Resource{
 	Description: "What the agents that carry it may do: the kinds of statement, the tables, the columns that are masked, the rows that are visible, budgets, caps, approvals and how writes are treated. A change applies to the next statement of every open session.",
 	Properties: []Property{
 		{
-			Name:     "projectId",
-			Wire:     "project_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "projectId",
+			Wire:        "project_id",
+			Description: "Project, by its id (`prj_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name: "name",

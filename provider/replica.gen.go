@@ -16,14 +16,15 @@ var replicaResource = Resource{
 	Description: "A read replica of a database. Reads are sent to the healthy replicas in turn, where the query or the database's `autoReadRouting` asks for it. It uses the credentials of the database; every change replaces it.",
 	Properties: []Property{
 		{
-			Name:     "databaseId",
-			Wire:     "database_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "databaseId",
+			Wire:        "database_id",
+			Description: "Database, by its id (`db_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name: "host",

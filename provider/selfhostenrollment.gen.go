@@ -16,14 +16,15 @@ var selfHostEnrollmentResource = Resource{
 	Description: "The permission for a data plane that you run yourself to serve an organization's projects. Its token is shown once, by the call that makes it, and is kept encrypted in state. Every change replaces it, which revokes the old token.",
 	Properties: []Property{
 		{
-			Name:     "orgId",
-			Wire:     "org_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "orgId",
+			Wire:        "org_id",
+			Description: "Organization, by its id (`org_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name: "regionLabel",

@@ -16,14 +16,15 @@ var spendLimitResource = Resource{
 	Description: "The most an organization may spend on usage in one billing period. Once it is reached, agents are refused until the next period or until the limit is raised. There is one per organization; deleting the resource lifts the limit. A limit of 0 stops all paid usage; no limit is something else.",
 	Properties: []Property{
 		{
-			Name:     "orgId",
-			Wire:     "org_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "orgId",
+			Wire:        "org_id",
+			Description: "Organization, by its id (`org_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name:     "spendLimit",

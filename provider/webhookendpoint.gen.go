@@ -16,14 +16,15 @@ var webhookEndpointResource = Resource{
 	Description: "An address that is told of events in a project, such as a blocked query or a spent budget. Deliveries are signed with the secret and repeated until the receiver accepts them.",
 	Properties: []Property{
 		{
-			Name:     "projectId",
-			Wire:     "project_id",
-			Type:     Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
-			Input:    true,
-			Required: true,
-			Output:   true,
-			Returned: true,
-			Replace:  true,
+			Name:        "projectId",
+			Wire:        "project_id",
+			Description: "Project, by its id (`prj_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+			Output:      true,
+			Returned:    true,
+			Replace:     true,
 		},
 		{
 			Name: "url",

@@ -29,7 +29,7 @@ func run(root string, check bool) error {
 	if err := os.Chdir(root); err != nil {
 		return err
 	}
-	out, err := generate("schema/openapi.yaml", "schema/pulumi.overlay.yaml", func(what string) { fmt.Println("generating", what) })
+	out, err := generate("schema/openapi.yaml", "schema/pulumi.overlay.yaml", "schema/gen/examples", func(what string) { fmt.Println("generating", what) })
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func run(root string, check bool) error {
 
 // generate makes everything in memory. The paths are from the working
 // directory; progress is told what comes next.
-func generate(document, overlay string, progress func(string)) (*output, error) {
+func generate(document, overlay, examples string, progress func(string)) (*output, error) {
 	out := &output{files: map[string][]byte{}}
 	progress("schema/api from " + document)
 	code, err := apiCode(document)
@@ -79,6 +79,12 @@ func generate(document, overlay string, progress func(string)) (*output, error) 
 		return nil, err
 	}
 	maps.Copy(out.files, code)
+
+	spec, err := packageSchema(p, docs{examples})
+	if err != nil {
+		return nil, err
+	}
+	out.files["provider/schema.json"] = spec
 	return out, nil
 }
 
