@@ -1,0 +1,110 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// call makes one request to the API and decodes what it answers.
+func (b *Beam) call(ctx context.Context, method, path string, body any) (status int, answer map[string]any, err error) {
+	var in io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return 0, nil, err
+		}
+		in = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, b.URL+path, in)
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+b.Key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && len(text) > 0 {
+		err = json.Unmarshal(text, &answer)
+	}
+	return res.StatusCode, answer, err
+}
+
+// Call makes a request that must be answered with 2xx.
+func (b *Beam) Call(t testing.TB, method, path string, body any) map[string]any {
+	t.Helper()
+	status, answer, err := b.call(t.Context(), method, path, body)
+	if err != nil || status/100 != 2 {
+		t.Fatalf("%s %s: %d, %v, %v", method, path, status, err, answer)
+	}
+	return answer
+}
+
+// Get reads one object.
+func (b *Beam) Get(t testing.TB, path string) map[string]any {
+	t.Helper()
+	return b.Call(t, http.MethodGet, path, nil)
+}
+
+// List reads every page of a list.
+func (b *Beam) List(t testing.TB, path, items string) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for token := ""; ; {
+		separator := "?"
+		if strings.Contains(path, "?") {
+			separator = "&"
+		}
+		page := b.Get(t, path+separator+"page_size=100&page_token="+url.QueryEscape(token))
+		list, _ := page[items].([]any)
+		for _, item := range list {
+			all = append(all, item.(map[string]any))
+		}
+		if token, _ = page["next_page_token"].(string); token == "" {
+			return all
+		}
+	}
+}
+
+// Item reads one object of a list.
+func (b *Beam) Item(t testing.TB, path, items, key, value string) map[string]any {
+	t.Helper()
+	for _, item := range b.List(t, path, items) {
+		if item[key] == value {
+			return item
+		}
+	}
+	t.Fatalf("%s has nothing with %s %q", path, key, value)
+	return nil
+}
+
+// Projects lists the projects of the organization.
+func (b *Beam) Projects(t testing.TB) []map[string]any {
+	t.Helper()
+	return b.List(t, "/v1/projects?org_id="+b.Org, "projects")
+}
+
+// Empty fails when the organization has anything left that a program can make.
+func (b *Beam) Empty(t testing.TB) {
+	t.Helper()
+	for _, p := range b.Projects(t) {
+		t.Errorf("a project is left: %v", p["name"])
+	}
+	for _, e := range b.List(t, "/v1/organizations/"+b.Org+"/self-host-enrollments", "enrollments") {
+		if e["revoked_at"] == nil {
+			t.Errorf("an enrollment is left: %v", e["region_label"])
+		}
+	}
+	if limit := b.Get(t, "/v1/organizations/"+b.Org+"/plan")["spend_limit"]; limit != nil {
+		t.Errorf("a spend limit is left: %v", limit)
+	}
+}
