@@ -1,0 +1,316 @@
+package proxy
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"go.uber.org/goleak"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/domain"
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
+	"github.com/pgbeam/pulumi-pgbeam/server/secret"
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
+)
+
+// postgres is the upstream of all tests here.
+var postgres *localpg.Server
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "pgbeam-proxy")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	postgres, err = localpg.Start(context.Background(), localpg.Options{
+		Dir: dir, Password: "upstream secret", Settings: []string{"max_connections=200", "fsync=off", "wal_level=logical"},
+		HBA: []string{"host replication all 127.0.0.1/32 scram-sha-256"},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer postgres.Stop()
+	if code := m.Run(); code != 0 {
+		return code
+	}
+	if err := goleak.Find(goleak.IgnoreTopFunction("os/exec.(*Cmd).Wait"), goleak.IgnoreTopFunction("syscall.syscall6"),
+		goleak.IgnoreAnyFunction("github.com/pgbeam/pulumi-pgbeam/server/localpg.Start.func1")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// authority is a certificate authority of the tests.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pool *x509.CertPool
+	path string // PEM file
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &authority{key: key, pool: x509.NewCertPool(), path: filepath.Join(t.TempDir(), "ca.pem")}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	a.pool.AddCert(a.cert)
+	writePEM(t, a.path, "CERTIFICATE", der)
+	return a
+}
+
+func (a *authority) issue(t testing.TB, names ...string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+const testDomain = "proxy.test"
+
+// deployment is a proxy over a store, with one organization.
+type deployment struct {
+	*testing.T
+	store  store.Store
+	server *Server
+	ca     *authority
+	addr   string
+	log    *logBuffer
+}
+
+func deploy(t *testing.T, change ...func(*Config)) *deployment {
+	t.Helper()
+	d := &deployment{T: t, ca: newAuthority(t), log: &logBuffer{}}
+	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	keys, err := secret.NewKeyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "store.db"), keys, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.store.Close() })
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	d.update(func(tx store.Tx) error {
+		return tx.Organizations().Insert(store.Organization{ID: "org_1", Name: "Org", Slug: "org", CreatedAt: now, UpdatedAt: now})
+	})
+	cfg := Config{
+		Store: d.store, Endpoint: domain.Endpoint{ProxyDomain: testDomain}, Log: log, Instance: "test",
+		TLS: &tls.Config{Certificates: []tls.Certificate{d.ca.issue(t, "*."+testDomain, "db.example.com", testDomain)}},
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	d.start(cfg)
+	return d
+}
+
+// start serves cfg until the test ends.
+func (d *deployment) start(cfg Config) {
+	d.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		d.Fatal(err)
+	}
+	s := New(cfg)
+	d.server, d.addr = s, ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(context.Background(), ln) }()
+	d.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.Shutdown(ctx)
+		if err := <-served; err != nil {
+			d.Errorf("Serve returned %v", err)
+		}
+	})
+}
+
+func (d *deployment) update(fn func(tx store.Tx) error) {
+	d.Helper()
+	if err := d.store.Update(d.Context(), fn); err != nil {
+		d.Fatal(err)
+	}
+}
+
+// project inserts a project over the test's PostgreSQL.
+func (d *deployment) project(name string, change ...func(*store.Project, *store.Database)) store.Project {
+	d.Helper()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	p := store.Project{
+		ID: store.NewID("prj"), OrgID: "org_1", Name: name, Cloud: "aws", Subdomain: store.NewSubdomain(),
+		Residency: "any", Status: "active", CreatedAt: now, UpdatedAt: now,
+	}
+	db := store.Database{
+		ID: store.NewID("db"), Host: postgres.Host, Port: postgres.Port, Name: "postgres",
+		Username: "postgres", Password: secret.NewText(postgres.Password), SSLMode: "prefer", Role: "primary",
+		Pool: store.PoolConfig{PoolSize: 10, MinPoolSize: 1, PoolMode: "transaction", MaxActive: 200}, CreatedAt: now, UpdatedAt: now,
+	}
+	for _, f := range change {
+		f(&p, &db)
+	}
+	db.ProjectID = p.ID
+	d.update(func(tx store.Tx) error {
+		if err := tx.Projects().Insert(p); err != nil {
+			return err
+		}
+		return tx.Databases().Insert(db)
+	})
+	return p
+}
+
+// login is an issued credential with its password.
+type login struct {
+	store.Credential
+	password string
+	host     string
+}
+
+// credential issues a login; rules nil is read_write without any rule.
+func (d *deployment) credential(p store.Project, rules *store.PolicyRules, change ...func(*store.Credential)) login {
+	d.Helper()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	if rules == nil {
+		rules = &store.PolicyRules{AccessMode: "read_write", WriteMode: "normal", ApprovalMode: "off", MigrationSafety: "off"}
+	}
+	policy := store.Policy{ID: store.NewID("pol"), ProjectID: p.ID, Name: "policy-" + store.NewSubdomain(), Rules: *rules, CreatedAt: now, UpdatedAt: now}
+	password := secret.NewPassword()
+	verifier, err := secret.NewVerifier(password)
+	if err != nil {
+		d.Fatal(err)
+	}
+	c := store.Credential{
+		ID: store.NewID("agt"), ProjectID: p.ID, PolicyID: policy.ID, Name: "agent-" + store.NewSubdomain(), PgUsername: store.NewPgUsername(),
+		Status: "active", PrincipalType: "agent", AuthMethod: "scram-sha-256", Verifier: verifier, Generation: 1, CreatedAt: now, UpdatedAt: now,
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	d.update(func(tx store.Tx) error {
+		if err := tx.Policies().Insert(policy); err != nil {
+			return err
+		}
+		return tx.Credentials().Insert(c)
+	})
+	return login{c, password.Reveal(), p.Subdomain + "." + testDomain}
+}
+
+// change updates the stored credential.
+func (d *deployment) change(l login, f func(*store.Credential)) {
+	d.Helper()
+	d.update(func(tx store.Tx) error {
+		c, err := tx.Credentials().Get(l.ProjectID, l.ID)
+		if err != nil {
+			return err
+		}
+		f(&c)
+		return tx.Credentials().Update(c)
+	})
+}
+
+func (d *deployment) changeProject(p store.Project, f func(*store.Project)) {
+	d.Helper()
+	d.update(func(tx store.Tx) error {
+		row, err := tx.Projects().Get("", p.ID)
+		if err != nil {
+			return err
+		}
+		f(&row)
+		return tx.Projects().Update(row)
+	})
+}
+
+// config is a client's configuration: host is the server name it asks for,
+// "" sends none.
+func (d *deployment) config(host, user, password, database string, query ...string) *pgx.ConnConfig {
+	d.Helper()
+	q := "sslmode=disable"
+	for _, s := range query {
+		q += "&" + s
+	}
+	c, err := pgx.ParseConfig("postgresql://" + url.UserPassword(user, password).String() + "@" + d.addr + "/" + database + "?" + q)
+	if err != nil {
+		d.Fatal(err)
+	}
+	c.TLSConfig = &tls.Config{ServerName: host, RootCAs: d.ca.pool}
+	if host == "" {
+		c.TLSConfig = &tls.Config{InsecureSkipVerify: true}
+	}
+	c.Fallbacks = nil
+	return c
+}
+
+func (d *deployment) as(l login) *pgx.ConnConfig {
+	return d.config(l.host, l.PgUsername, l.password, "postgres")
+}
+
+// connect opens a connection that the test closes.
+func (d *deployment) connect(c *pgx.ConnConfig) *pgx.Conn {
+	d.Helper()
+	conn, err := pgx.ConnectConfig(d.Context(), c)
+	if err != nil {
+		d.Fatal(err)
+	}
+	d.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		conn.Close(ctx)
+	})
+	return conn
+}
+
+// refused tries to connect and returns what the server said against it.
+func (d *deployment) refused(c *pgx.ConnConfig) *pgconn.PgError {
+	d.Helper()
+	conn, err := pgx.ConnectConfig(d.Context(), c)
+	if err == nil {
+		conn.Close(d.Context())
+		d.Fatalf("%s was let in", c.User)
+	}
+	return asPgError(d.T, err)
+}

@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
+)
+
+// registry holds the projects that have been logged in to, each with its
+// newest view. An outage of the store leaves the last view in force for the
+// sessions that are there; a login asks the store and fails without it.
+type registry struct {
+	store store.Store
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	projects map[string]*project
+}
+
+// project is one project in this process.
+type project struct {
+	id   string
+	view atomic.Pointer[view]
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	places   int // taken by sessions and by logins that are on their way upstream
+}
+
+func newRegistry(st store.Store, log *slog.Logger) *registry {
+	return &registry{store: st, log: log, projects: map[string]*project{}}
+}
+
+// load returns a project with a view at least as new as tx sees it.
+func (r *registry) load(tx store.Tx, id string) (*project, *view, error) {
+	row, err := tx.Projects().Get("", id)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.mu.Lock()
+	p := r.projects[id]
+	r.mu.Unlock()
+	if p != nil {
+		if v := p.view.Load(); v.ended == nil && v.revision == row.Revision {
+			return p, v, nil
+		}
+	}
+	snap, err := tx.Snapshot(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := newView(snap)
+	return r.install(v), v, nil
+}
+
+// install makes v the view of its project unless a newer one is there, and
+// ends the sessions that it refuses.
+func (r *registry) install(v *view) *project {
+	r.mu.Lock()
+	p := r.projects[v.project.ID]
+	if p == nil {
+		p = &project{id: v.project.ID, sessions: map[*session]struct{}{}}
+		p.view.Store(v)
+		r.projects[p.id] = p
+		r.mu.Unlock()
+		return p
+	}
+	r.mu.Unlock()
+	p.mu.Lock()
+	if old := p.view.Load(); old.revision > v.revision {
+		p.mu.Unlock()
+		return p
+	}
+	p.view.Store(v)
+	affected := make([]*session, 0, len(p.sessions))
+	for s := range p.sessions {
+		affected = append(affected, s)
+	}
+	p.mu.Unlock()
+	for _, s := range affected {
+		s.recheck(v)
+	}
+	return p
+}
+
+// held returns the ids of all projects that are loaded.
+func (r *registry) held() map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids := make(map[string]bool, len(r.projects))
+	for id := range r.projects {
+		ids[id] = true
+	}
+	return ids
+}
+
+// watch keeps the views new until ctx ends.
+func (r *registry) watch(ctx context.Context) {
+	const retryAfter = 250 * time.Millisecond
+	stale := map[string]bool{}
+	changes := r.store.Watch(ctx)
+	retry := time.NewTimer(time.Hour)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c, ok := <-changes:
+			switch {
+			case !ok && ctx.Err() != nil:
+				return
+			case !ok: // the store gave up on us: begin again, and believe nothing held
+				changes = nil
+				stale = r.held()
+			case c.ProjectID == "":
+				stale = r.held()
+			default:
+				stale[c.ProjectID] = true
+			}
+		case <-retry.C:
+			if changes == nil {
+				changes = r.store.Watch(ctx)
+			}
+		}
+		r.reload(ctx, stale)
+		if len(stale) > 0 || changes == nil {
+			retry.Reset(retryAfter)
+		}
+	}
+}
+
+// reload loads what is stale and still held, and takes from stale what it
+// could load.
+func (r *registry) reload(ctx context.Context, stale map[string]bool) {
+	held := r.held()
+	for id := range stale {
+		if !held[id] {
+			delete(stale, id)
+			continue
+		}
+		var snap store.Snapshot
+		err := r.store.View(ctx, func(tx store.Tx) (err error) {
+			snap, err = tx.Snapshot(id)
+			return err
+		})
+		switch {
+		case err == nil:
+			r.install(newView(snap))
+		case errors.Is(err, store.ErrNotFound):
+			r.remove(id)
+		default:
+			if ctx.Err() == nil {
+				r.log.Warn("reload project failed, its sessions go on with what they have", "project", id, "error", err)
+			}
+			continue
+		}
+		delete(stale, id)
+	}
+}
+
+// remove forgets a project that was deleted and ends its sessions.
+func (r *registry) remove(id string) {
+	r.mu.Lock()
+	p := r.projects[id]
+	delete(r.projects, id)
+	r.mu.Unlock()
+	if p == nil {
+		return
+	}
+	v := goneView(id)
+	p.mu.Lock()
+	p.view.Store(v)
+	affected := make([]*session, 0, len(p.sessions))
+	for s := range p.sessions {
+		affected = append(affected, s)
+	}
+	p.mu.Unlock()
+	for _, s := range affected {
+		s.recheck(v)
+	}
+}
+
+// take takes a place for one more connection, nil, or says why there is none.
+func (p *project) take() *refusal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	limit := int(p.view.Load().project.MaxConnections)
+	if limit > 0 && p.places >= limit {
+		return fatal(codeTooMany, "Close connections that are not needed, or raise the limit.", "too many connections for project")
+	}
+	p.places++
+	return nil
+}
+
+// giveBack ends what take began.
+func (p *project) giveBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.places--
+}
+
+// join makes s one of the sessions that learn of new views, and returns the
+// view that is in force from then on.
+func (p *project) join(s *session) *view {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sessions[s] = struct{}{}
+	return p.view.Load()
+}
+
+// leave ends what join began.
+func (p *project) leave(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sessions, s)
+}
+
+// connections is the number of places taken.
+func (p *project) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.places
+}

@@ -1,0 +1,212 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/pool"
+)
+
+const (
+	// cancelTimeout bounds how long a cancel request upstream may take, and
+	// with it how long the client's next statement may wait for it.
+	cancelTimeout = 5 * time.Second
+	// farewell bounds the last writes to either side.
+	farewell = time.Second
+)
+
+// session is a client and its upstream.
+//
+// toUpstream is the only reader of the client and the only writer upstream;
+// toClient is the only reader of the upstream. Whoever wants the session to
+// end calls end, which stops both pumps; toClient then says why, at the next
+// frame boundary.
+type session struct {
+	srv  *Server
+	proj *project
+	id   identity
+	key  wire.CancelKey
+
+	raw      net.Conn
+	client   *tls.Conn
+	upstream *pool.Upstream
+	hello    []byte // what the client gets first
+
+	seen    *view     // toUpstream's: the view that was asked last
+	expires time.Time // of seen; zero is never
+	ending  atomic.Pointer[refusal]
+
+	mu         sync.Mutex
+	settled    sync.Cond // a cancel request is done, or a ReadyForQuery came
+	ledger     ledger
+	cancelling int         // cancel requests on their way upstream
+	draining   bool        // end when idle
+	leaving    bool        // the client will send no more: end when nothing is outstanding
+	silent     bool        // the client said Terminate: it reads no more
+	over       bool        // toClient has stopped
+	lost       bool        // the upstream is gone
+	partial    bool        // the client has part of a frame
+	expiry     *time.Timer // ends the session when its credential expires
+	writing    sync.Mutex  // held by who writes to the client
+}
+
+func newSession(s *Server, c *client, p *project, up *pool.Upstream, id identity) *session {
+	ss := &session{srv: s, proj: p, id: id, raw: c.raw, client: c.conn, upstream: up, ledger: newLedger()}
+	ss.settled.L = &ss.mu
+	return ss
+}
+
+func newCancelKey() wire.CancelKey {
+	var b [8]byte
+	rand.Read(b[:])
+	// Clients print the process id as a positive number.
+	return wire.CancelKey{PID: binary.BigEndian.Uint32(b[:])&0x7fffffff | 1, Secret: binary.BigEndian.Uint32(b[4:])}
+}
+
+// join enters the session with its project and asks the newest view.
+func (s *session) join() *refusal {
+	v := s.proj.join(s)
+	if refused := v.refuse(s.id); refused != nil {
+		s.proj.leave(s)
+		return refused
+	}
+	s.recheck(v)
+	return nil
+}
+
+// run relays until one side ends, and gives back all that the session holds.
+func (s *session) run() {
+	_ = s.raw.SetDeadline(time.Time{})
+	if s.ending.Load() != nil { // ended between join and here
+		s.end(s.ending.Load())
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.toClient()
+	}()
+	whole := s.toUpstream()
+	<-done
+	s.closeUpstream(whole)
+
+	s.mu.Lock()
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	s.mu.Unlock()
+	s.proj.leave(s)
+	s.srv.unregister(s)
+	s.proj.giveBack()
+	s.srv.reports.connections(s.proj.id, -1)
+}
+
+// recheck asks a view whether the session may go on, now and until its
+// credential expires.
+func (s *session) recheck(v *view) {
+	if refused := v.refuse(s.id); refused != nil {
+		s.end(refused)
+		return
+	}
+	at, ok := v.expiry(s.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
+	}
+	if ok {
+		s.expiry = time.AfterFunc(time.Until(at), func() { s.recheck(s.proj.view.Load()) })
+	}
+}
+
+// permitted is asked before a statement goes upstream: one atomic load while
+// nothing has changed.
+func (s *session) permitted() bool {
+	v := s.proj.view.Load()
+	if v != s.seen {
+		if refused := v.refuse(s.id); refused != nil {
+			s.end(refused)
+			return false
+		}
+		s.seen = v
+		s.expires, _ = v.expiry(s.id)
+	}
+	if !s.expires.IsZero() && !time.Now().Before(s.expires) {
+		s.end(expired(s.expires))
+		return false
+	}
+	return s.ending.Load() == nil
+}
+
+// end stops the session for a reason that the client is told. What runs
+// upstream is cancelled: nothing of a session outlives it.
+func (s *session) end(why *refusal) {
+	s.ending.CompareAndSwap(nil, why)
+	// Wake both pumps; a client that does not read does not hold us up.
+	past := time.Unix(1, 0)
+	_ = s.raw.SetReadDeadline(past)
+	_ = s.raw.SetWriteDeadline(time.Now().Add(farewell))
+	_ = s.upstream.SetReadDeadline(past)
+	_ = s.upstream.SetWriteDeadline(past)
+	s.mu.Lock()
+	s.settled.Broadcast()
+	s.mu.Unlock()
+}
+
+// drain ends the session now if it is idle, else when it becomes so.
+func (s *session) drain() {
+	s.mu.Lock()
+	s.draining = true
+	idle := s.ledger.idle()
+	s.mu.Unlock()
+	if idle {
+		s.end(shuttingDown())
+	}
+}
+
+// cancel cancels what runs upstream for the client, if anything does. The
+// client's next statement waits until the upstream has acted, so that a
+// request never hits a statement that was sent after it.
+func (s *session) cancel(ctx context.Context) {
+	s.mu.Lock()
+	if s.ledger.empty() || s.lost {
+		s.mu.Unlock()
+		return
+	}
+	s.cancelling++
+	s.mu.Unlock()
+	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
+	defer stop()
+	if err := s.upstream.Cancel(ctx); err != nil && s.srv.base.Err() == nil {
+		s.srv.log.Warn("cancel upstream statement failed", "project", s.proj.id, "error", err)
+	}
+	s.mu.Lock()
+	s.cancelling--
+	s.settled.Broadcast()
+	s.mu.Unlock()
+}
+
+// closeUpstream leaves nothing running: a statement whose client is gone is
+// cancelled, except after Terminate, when the server finishes what it was
+// asked before. whole tells that the upstream is not in the middle of a
+// frame, where a Terminate could complete what must not be completed.
+func (s *session) closeUpstream(whole bool) {
+	s.mu.Lock()
+	silent, lost := s.silent, s.lost
+	s.mu.Unlock()
+	if !silent {
+		s.cancel(s.srv.base)
+		if whole && !lost {
+			_ = s.upstream.SetWriteDeadline(time.Now().Add(farewell))
+			_, _ = s.upstream.Write(wire.AppendTerminate(nil))
+		}
+	}
+	s.upstream.Close()
+}

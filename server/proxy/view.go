@@ -1,0 +1,195 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
+)
+
+// view is one revision of a project as sessions need it. It never changes;
+// a new revision is a new view.
+type view struct {
+	revision    int64
+	project     store.Project
+	databases   []store.Database
+	credentials map[string]*principal // by credential id
+	passthrough *refusal              // why users of the upstream may not log in; nil when they may
+	ended       *refusal              // why nobody may; nil when the project is in service
+}
+
+// principal is an issued credential, and why it may not be used.
+type principal struct {
+	generation int
+	expiresAt  *time.Time
+	refused    *refusal
+}
+
+// newView compiles a snapshot.
+func newView(snap store.Snapshot) *view {
+	v := &view{
+		revision:    snap.Project.Revision,
+		project:     snap.Project,
+		databases:   snap.Databases,
+		credentials: make(map[string]*principal, len(snap.Credentials)),
+	}
+	switch snap.Project.Status {
+	case "active":
+	case "deleted":
+		v.ended = projectGone()
+	default:
+		v.ended = fatal(codeNotAuthorized, "Set the project's status to active to use it again.", "project %s", snap.Project.Status)
+	}
+	policies := make(map[string]*refusal, len(snap.Policies))
+	known := make(map[string]bool, len(snap.Policies))
+	for _, p := range snap.Policies {
+		policies[p.ID], known[p.ID] = refuseRules(p), true
+	}
+	policy := func(id string) *refusal {
+		if !known[id] {
+			return fatal(codeNotSupported, "Give the credential a policy that exists.", "policy %q of this login does not exist", id)
+		}
+		return policies[id]
+	}
+	if id := snap.Project.DefaultPolicyID; id != "" {
+		v.passthrough = policy(id)
+	}
+	for _, c := range snap.Credentials {
+		p := &principal{generation: c.Generation, expiresAt: c.ExpiresAt}
+		switch {
+		case c.Status == "revoked":
+			p.refused = credentialRevoked()
+		case c.Status != "active":
+			p.refused = fatal(codeNotAuthorized, "Set the credential's status to active to use it again.", "credential %s", c.Status)
+		case snap.Project.AgentsDisabled:
+			p.refused = fatal(codeNotAuthorized, "Unset agents_disabled on the project.", "agents are disabled for this project")
+		case capped(snap.Org):
+			p.refused = fatal(codeNotAuthorized, "Raise or remove the organization's spend limit.", "spend limit reached")
+		default:
+			p.refused = policy(c.PolicyID)
+		}
+		v.credentials[c.ID] = p
+	}
+	return v
+}
+
+// capped reports whether an organization may spend nothing more. A limit of
+// zero is reached before the first query.
+func capped(o store.Organization) bool {
+	return o.SpendCappedAt != nil || o.SpendLimit != nil && *o.SpendLimit == 0
+}
+
+// goneView is the view of a project that is no more.
+func goneView(id string) *view {
+	return &view{project: store.Project{ID: id}, ended: projectGone()}
+}
+
+func projectGone() *refusal {
+	return fatal(codeNotAuthorized, "", "project deleted")
+}
+
+func credentialRevoked() *refusal {
+	return fatal(codeNotAuthorized, "Issue a new credential.", "credential revoked")
+}
+
+const databaseRemoved = "database removed from the project"
+
+// identity is who a session is: what a view is asked about.
+type identity struct {
+	credentialID string // "" for a user of the upstream
+	generation   int
+	databaseID   string
+	addr         net.Addr
+}
+
+// refuse says why this identity may not go on, nil when it may.
+func (v *view) refuse(id identity) *refusal {
+	if v.ended != nil {
+		return v.ended
+	}
+	if !v.allowed(id.addr) {
+		return notInAllowlist(id.addr)
+	}
+	if !v.hasDatabase(id.databaseID) {
+		return fatal(codeNotAuthorized, "", databaseRemoved)
+	}
+	if id.credentialID == "" {
+		return v.passthrough
+	}
+	p := v.credentials[id.credentialID]
+	switch {
+	case p == nil:
+		return credentialRevoked()
+	case p.refused != nil:
+		return p.refused
+	case p.generation != id.generation:
+		return fatal(codeNotAuthorized, "Log in with the new password.", "credential rotated")
+	case p.expiresAt != nil && !time.Now().Before(*p.expiresAt):
+		return expired(*p.expiresAt)
+	}
+	return nil
+}
+
+// expiry is when this identity ends by itself; ok is false when it does not.
+func (v *view) expiry(id identity) (at time.Time, ok bool) {
+	if p := v.credentials[id.credentialID]; p != nil && p.expiresAt != nil {
+		return *p.expiresAt, true
+	}
+	return time.Time{}, false
+}
+
+// allowed applies the project's address allowlist.
+func (v *view) allowed(addr net.Addr) bool {
+	if len(v.project.AllowedCIDRs) == 0 {
+		return true
+	}
+	ip, ok := addrOf(addr)
+	if !ok {
+		return false
+	}
+	for _, c := range v.project.AllowedCIDRs {
+		if c.Prefix.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *view) hasDatabase(id string) bool {
+	for i := range v.databases {
+		if v.databases[i].ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// database finds the upstream that a startup packet asks for. No name, or
+// the user's own, which libpq puts in when none is given, is the primary for
+// an issued login.
+func (v *view) database(name, user string, issued bool) *store.Database {
+	var primary *store.Database
+	for i := range v.databases {
+		d := &v.databases[i]
+		if primary == nil && d.Role == "primary" {
+			primary = d
+		}
+		if d.Name == name {
+			return d
+		}
+	}
+	if name == "" || issued && name == user {
+		return primary
+	}
+	return nil
+}
+
+func addrOf(addr net.Addr) (netip.Addr, bool) {
+	if t, ok := addr.(*net.TCPAddr); ok {
+		ip, ok := netip.AddrFromSlice(t.IP)
+		return ip.Unmap(), ok
+	}
+	p, err := netip.ParseAddrPort(addr.String())
+	return p.Addr().Unmap(), err == nil
+}
