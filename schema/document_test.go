@@ -122,6 +122,21 @@ func TestAllOfOnlyDescribes(t *testing.T) {
 	}
 }
 
+// Load balancers ask for health without a key; nothing else is open.
+func TestOnlyHealthNeedsNoKey(t *testing.T) {
+	doc := load(t)
+	if len(doc.Security) == 0 {
+		t.Error("the document asks for no authentication")
+	}
+	for _, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			if open := op.Security != nil && len(*op.Security) == 0; open != (op.OperationID == "getHealth") {
+				t.Errorf("%s: callable without a key is %t", op.OperationID, open)
+			}
+		}
+	}
+}
+
 // Secrets that scanners or readers could take for real ones have no place in
 // the examples.
 func TestExampleSecretsAreObviouslyFake(t *testing.T) {
