@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -39,12 +40,21 @@ func (b *Beam) call(ctx context.Context, method, path string, body any) (status 
 	return res.StatusCode, answer, err
 }
 
+// Try makes a request; an answer that is not 2xx is an error.
+func (b *Beam) Try(ctx context.Context, method, path string, body any) (map[string]any, error) {
+	status, answer, err := b.call(ctx, method, path, body)
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("%s %s: %d %v", method, path, status, answer["detail"])
+	}
+	return answer, err
+}
+
 // Call makes a request that must be answered with 2xx.
 func (b *Beam) Call(t testing.TB, method, path string, body any) map[string]any {
 	t.Helper()
-	status, answer, err := b.call(t.Context(), method, path, body)
-	if err != nil || status/100 != 2 {
-		t.Fatalf("%s %s: %d, %v, %v", method, path, status, err, answer)
+	answer, err := b.Try(t.Context(), method, path, body)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return answer
 }

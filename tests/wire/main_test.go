@@ -61,10 +61,14 @@ func run(m *testing.M) (int, error) {
 	for _, oid := range oids {
 		fixedTables[oid] = true
 	}
-	if err := startProxy(ctx); err != nil {
+	defer harness.Cleanup()
+	if beam, err = harness.Start(ctx, harness.BeamOptions{}); err != nil {
 		return 0, err
 	}
-	defer stopProxy()
+	defer beam.Close()
+	if err := makeProject(ctx); err != nil {
+		return 0, err
+	}
 	return m.Run(), nil
 }
 

@@ -1,12 +1,63 @@
 package wire
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
 
-func startProxy(ctx context.Context) error {
-	passthrough, issued = direct, direct
-	passthrough.name, issued.name = "passthrough", "issued"
+	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
+)
+
+var (
+	beam        *harness.Beam
+	projectPath string // in the API
+	policyID    string
+)
+
+// makeProject puts the database behind the proxy and makes the two ways in.
+func makeProject(ctx context.Context) error {
+	made, err := beam.Try(ctx, http.MethodPost, "/v1/projects", map[string]any{
+		"name": "wire", "org_id": beam.Org,
+		"database": map[string]any{
+			"host": postgres.Host, "port": postgres.Port, "name": postgres.Database, "username": postgres.Username, "password": postgres.AppPassword, "ssl_mode": "disable",
+			"pool_config": map[string]any{"pool_mode": "session", "pool_size": 100, "max_active": 200},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	projectPath = "/v1/projects/" + made["project"].(map[string]any)["id"].(string)
+	policy, err := beam.Try(ctx, http.MethodPost, projectPath+"/policies", map[string]any{"name": "unrestricted", "access_mode": "read_write"})
+	if err != nil {
+		return err
+	}
+	policyID = policy["id"].(string)
+	agent, err := beam.Try(ctx, http.MethodPost, projectPath+"/agents", map[string]any{"name": "oracle", "policy_profile_id": policyID})
+	if err != nil {
+		return err
+	}
+	issued = target{name: "issued", url: verified(agent["connection_string"].(string)), ca: beam.CA}
+	u, err := url.Parse(issued.url)
+	if err != nil {
+		return err
+	}
+	u.User = url.UserPassword(postgres.Username, postgres.AppPassword)
+	passthrough = target{name: "passthrough", url: u.String(), ca: beam.CA}
 	proxied = []target{passthrough, issued}
 	everywhere = append([]target{direct}, proxied...)
 	return nil
 }
-func stopProxy() {}
+
+// verified makes a connection string insist on the server's own certificate.
+func verified(connectionString string) string {
+	u, err := url.Parse(connectionString)
+	if err != nil {
+		panic(fmt.Sprintf("the API gave a connection string that is no URL: %v", err))
+	}
+	q := u.Query()
+	q.Set("sslmode", "verify-full")
+	q.Set("sslrootcert", beam.CA)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
