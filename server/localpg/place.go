@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -126,4 +127,19 @@ func endOrphan(ctx context.Context, bin, data string, cred *syscall.Credential) 
 		return fmt.Errorf("stop the PostgreSQL that an earlier run left in %s: %w: %s", data, err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// Running reports whether a server that Start left behind for Options.Dir
+// still runs; the next Start ends it.
+func Running(dir string) bool {
+	if known, err := os.ReadFile(filepath.Join(dir, elsewhere)); err == nil {
+		dir = string(known)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
+	if err != nil {
+		return false
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(strings.TrimSpace(first))
+	return err == nil && (syscall.Kill(pid, 0) == nil || errors.Is(syscall.Kill(pid, 0), syscall.EPERM))
 }

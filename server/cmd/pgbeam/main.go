@@ -1,0 +1,77 @@
+// Command pgbeam is the whole service, control plane and data plane, in one
+// binary, with the commands to run and tend it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Dev     devCommand     `cmd:"" help:"Run everything on this machine, with nothing to prepare."`
+	Serve   serveCommand   `cmd:"" help:"Run the API, the proxy, or both, as configured."`
+	Keys    keysCommands   `cmd:"" help:"Issue, list and revoke API keys."`
+	Migrate migrateCommand `cmd:"" help:"Bring the store's tables to this version."`
+	Secrets secretCommands `cmd:"" help:"Tend the keys that encrypt secrets at rest."`
+	Version versionCommand `cmd:"" help:"Print the version of this binary."`
+}
+
+const description = `PgBeam puts a PostgreSQL proxy with policies, credentials for agents and a management API in front of your databases.
+
+  pgbeam dev --with-postgres     try it: everything on this machine, with a sample database
+  pgbeam serve -c pgbeam.yaml    run it
+  pgbeam COMMAND --help          learn a command, with an example
+
+An API key comes from "pgbeam dev" or "pgbeam keys create"; what it manages is best declared in a Pulumi program.`
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is one invocation of the program; it returns the exit status: 0 done,
+// 1 failed, 2 not understood.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var cli commands
+	out := newOutput(stdout, stderr)
+	config := &configFile{}
+	exited, status := false, 0
+	parser, err := kong.New(&cli,
+		kong.Name("pgbeam"),
+		kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited, status = true, code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100, NoAppDescFormat: true}),
+		kong.WithBeforeResolve(config.load),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(out),
+	)
+	if err != nil {
+		out.fail(err)
+		return 1
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exited { // --help was printed; what came after it is of no interest
+		return status
+	}
+	if err != nil {
+		out.fail(config.explain(err))
+		var misuse *kong.ParseError
+		if errors.As(err, &misuse) && misuse.Context != nil && misuse.Context.Selected() != nil {
+			fmt.Fprintf(stderr, "Run \"pgbeam %s --help\" to see what it takes.\n", misuse.Context.Command())
+		}
+		return 2
+	}
+	if err := command.Run(); err != nil {
+		out.fail(err)
+		return 1
+	}
+	return 0
+}
