@@ -1,0 +1,5 @@
+package store
+
+const childURL = "PGBEAM_STORE_TEST_CHILD"
+
+func writeUntilKilled(url string) {}
