@@ -29,7 +29,7 @@ func run(root string, check bool) error {
 	if err := os.Chdir(root); err != nil {
 		return err
 	}
-	out, err := generate("schema/openapi.yaml", "schema/pulumi.overlay.yaml", "schema/gen/examples", func(what string) { fmt.Println("generating", what) })
+	out, err := generate("schema/openapi.yaml", "schema/pulumi.overlay.yaml", "schema/gen/examples", "schema/gen/overlays", func(what string) { fmt.Println("generating", what) })
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func run(root string, check bool) error {
 
 // generate makes everything in memory. The paths are from the working
 // directory; progress is told what comes next.
-func generate(document, overlay, examples string, progress func(string)) (*output, error) {
+func generate(document, overlay, examples, handwritten string, progress func(string)) (*output, error) {
 	out := &output{files: map[string][]byte{}}
 	progress("schema/api from " + document)
 	code, err := apiCode(document)
@@ -85,6 +85,18 @@ func generate(document, overlay, examples string, progress func(string)) (*outpu
 		return nil, err
 	}
 	out.files["provider/schema.json"] = spec
+
+	progress("sdk from provider/schema.json")
+	extra, err := loadOverlays(handwritten)
+	if err != nil {
+		return nil, err
+	}
+	code, err = sdks(spec, extra)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(out.files, code)
+	out.owned = append(out.owned, "sdk")
 	return out, nil
 }
 

@@ -53,7 +53,7 @@ func (o *output) strays(root string) ([]string, error) {
 				return err
 			}
 			if d.IsDir() {
-				if built[d.Name()] {
+				if built[d.Name()] || strings.HasSuffix(d.Name(), ".egg-info") {
 					return fs.SkipDir
 				}
 				return nil
