@@ -1,0 +1,73 @@
+package provider
+
+import (
+	"context"
+
+	p "github.com/pulumi/pulumi-go-provider"
+	host "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
+	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+)
+
+// Main serves the plugin until the engine closes it.
+func Main(ctx context.Context, version string) error {
+	return host.MainContext(ctx, Name, func(client *host.HostClient) (rpc.ResourceProviderServer, error) {
+		return Server(Name, version, client)
+	})
+}
+
+// Server is the provider as the engine speaks to it. It carries what the
+// framework's own requests leave out: the id of the provider resource, how
+// names are to be made, and whether a function runs in a preview. client may be
+// nil.
+func Server(name, version string, client *host.HostClient) (rpc.ResourceProviderServer, error) {
+	inner, err := p.RawServer(name, version, New())(client)
+	if err != nil {
+		return nil, err
+	}
+	return server{inner}, nil
+}
+
+type server struct{ rpc.ResourceProviderServer }
+
+type contextKey int
+
+const (
+	keyProviderID contextKey = iota
+	keyAutonaming
+	keyPreview
+)
+
+func (s server) Configure(ctx context.Context, req *rpc.ConfigureRequest) (*rpc.ConfigureResponse, error) {
+	resp, err := s.ResourceProviderServer.Configure(context.WithValue(ctx, keyProviderID, req.GetId()), req)
+	if resp != nil {
+		resp.SupportsAutonamingConfiguration = true
+	}
+	return resp, err
+}
+
+func (s server) Check(ctx context.Context, req *rpc.CheckRequest) (*rpc.CheckResponse, error) {
+	return s.ResourceProviderServer.Check(context.WithValue(ctx, keyAutonaming, req.GetAutonaming()), req)
+}
+
+func (s server) Invoke(ctx context.Context, req *rpc.InvokeRequest) (*rpc.InvokeResponse, error) {
+	return s.ResourceProviderServer.Invoke(context.WithValue(ctx, keyPreview, req.GetPreview()), req)
+}
+
+// providerIDFrom is the id of the provider resource in the stack, "" where the
+// engine does not tell it.
+func providerIDFrom(ctx context.Context) string {
+	id, _ := ctx.Value(keyProviderID).(string)
+	return id
+}
+
+// previewing reports whether a function was called by a preview.
+func previewing(ctx context.Context) bool {
+	preview, _ := ctx.Value(keyPreview).(bool)
+	return preview
+}
+
+// autonaming is what the stack's `pulumi:autonaming` says, nil for nothing.
+func autonaming(ctx context.Context) *rpc.CheckRequest_AutonamingOptions {
+	options, _ := ctx.Value(keyAutonaming).(*rpc.CheckRequest_AutonamingOptions)
+	return options
+}
