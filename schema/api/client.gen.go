@@ -194,7 +194,7 @@ type ClientInterface interface {
 
 	// RotateSelfHostEnrollment Rotate the token of an enrollment
 	//
-	// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
+	// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. An enrollment that is revoked or has expired cannot be rotated.
 	//
 	// Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId).
 	RotateSelfHostEnrollment(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -272,7 +272,7 @@ type ClientInterface interface {
 
 	// UpdateProjectWithBody Update a project
 	//
-	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -281,7 +281,7 @@ type ClientInterface interface {
 
 	// UpdateProject Update a project
 	//
-	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1036,7 +1036,7 @@ func (c *Client) RevokeSelfHostEnrollment(ctx context.Context, orgID OrgID, enro
 
 // RotateSelfHostEnrollment Rotate the token of an enrollment
 //
-// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
+// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. An enrollment that is revoked or has expired cannot be rotated.
 //
 // Corresponds with POST /v1/organizations/{org_id}/self-host-enrollments/{enrollment_id}/rotate (the `RotateSelfHostEnrollment` operationId).
 func (c *Client) RotateSelfHostEnrollment(ctx context.Context, orgID OrgID, enrollmentID string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1214,7 +1214,7 @@ func (c *Client) GetProject(ctx context.Context, projectID ProjectID, reqEditors
 
 // UpdateProjectWithBody Update a project
 //
-// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1233,7 +1233,7 @@ func (c *Client) UpdateProjectWithBody(ctx context.Context, projectID ProjectID,
 
 // UpdateProject Update a project
 //
-// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6106,7 +6106,7 @@ type ClientWithResponsesInterface interface {
 
 	// RotateSelfHostEnrollmentWithResponse Rotate the token of an enrollment
 	//
-	// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
+	// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. An enrollment that is revoked or has expired cannot be rotated.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6196,7 +6196,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateProjectWithBodyWithResponse Update a project
 	//
-	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6205,7 +6205,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateProjectWithResponse Update a project
 	//
-	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+	// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12106,7 +12106,7 @@ func (c *ClientWithResponses) RevokeSelfHostEnrollmentWithResponse(ctx context.C
 
 // RotateSelfHostEnrollmentWithResponse Rotate the token of an enrollment
 //
-// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. A revoked enrollment cannot be rotated.
+// Issues a new token under the same enrollment and ends the old one, which connected data planes notice at once. The token is returned here and never again. An enrollment that is revoked or has expired cannot be rotated.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12256,7 +12256,7 @@ func (c *ClientWithResponses) GetProjectWithResponse(ctx context.Context, projec
 
 // UpdateProjectWithBodyWithResponse Update a project
 //
-// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12271,7 +12271,7 @@ func (c *ClientWithResponses) UpdateProjectWithBodyWithResponse(ctx context.Cont
 
 // UpdateProjectWithResponse Update a project
 //
-// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
+// Changes what is given and leaves the rest as it is. Lists are replaced as a whole: an empty address allowlist lets every address connect, and null or an empty string as default policy removes it. Changes reach running sessions: turning agents off or suspending the project refuses their next statement and closes idle sessions within a second. Organization, cloud and self-hosting cannot be changed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -1210,1130 +1210,2243 @@ func (e GetProjectInsightsParamsRange) Valid() bool {
 	}
 }
 
-// AgentCredential Example: {"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}
+// AgentCredential A login of PgBeam's for an agent or a person. It exists in PgBeam alone, not in PostgreSQL, and its secrets are never returned again.
+//
+// Example: {"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}
 type AgentCredential struct {
-	AuthMethod      *AgentCredentialAuthMethod    `json:"auth_method,omitempty"`
-	CreatedAt       time.Time                     `json:"created_at"`
-	ExpiresAt       nullable.Nullable[time.Time]  `json:"expires_at,omitempty"`
-	ID              string                        `json:"id"`
-	LastUsedAt      nullable.Nullable[time.Time]  `json:"last_used_at,omitempty"`
-	Name            string                        `json:"name"`
-	PgUsername      string                        `json:"pg_username"`
-	PolicyProfileID string                        `json:"policy_profile_id"`
-	PrincipalType   *AgentCredentialPrincipalType `json:"principal_type,omitempty"`
-	ProjectID       string                        `json:"project_id"`
-	Status          AgentCredentialStatus         `json:"status"`
-	UpdatedAt       time.Time                     `json:"updated_at"`
+	// AuthMethod How the login proves its password: `scram-sha-256`, or `cleartext` inside TLS for clients that know no SCRAM.
+	AuthMethod *AgentCredentialAuthMethod `json:"auth_method,omitempty"`
+
+	// CreatedAt When the credential was issued.
+	CreatedAt time.Time `json:"created_at"`
+
+	// ExpiresAt From when on the login is refused by itself, open sessions included; null is never. It cannot be changed.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// ID Id of the credential (`agt_…`).
+	ID string `json:"id"`
+
+	// LastUsedAt When somebody last logged in with it; null if nobody has.
+	LastUsedAt nullable.Nullable[time.Time] `json:"last_used_at,omitempty"`
+
+	// Name Name of the credential, 1 to 128 characters, unique in the project. It cannot be changed.
+	Name string `json:"name"`
+
+	// PgUsername PostgreSQL user name of the login, `agent_` and 12 hexadecimal digits. It is unique everywhere and stays through rotations.
+	PgUsername string `json:"pg_username"`
+
+	// PolicyProfileID Policy profile that the login is held to. It cannot be changed, though the profile itself can.
+	PolicyProfileID string `json:"policy_profile_id"`
+
+	// PrincipalType Whom the credential is for: an `agent` or a `human`. The same rules hold for both. It cannot be changed.
+	PrincipalType *AgentCredentialPrincipalType `json:"principal_type,omitempty"`
+
+	// ProjectID Project that the login is for. It cannot be changed.
+	ProjectID string `json:"project_id"`
+
+	// Status `active` may log in; `disabled` is refused until it is enabled again; `revoked` is final.
+	Status AgentCredentialStatus `json:"status"`
+
+	// UpdatedAt When the credential was last changed or rotated.
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// AgentCredentialAuthMethod defines model for AgentCredential.AuthMethod.
+// AgentCredentialAuthMethod How the login proves its password: `scram-sha-256`, or `cleartext` inside TLS for clients that know no SCRAM.
 type AgentCredentialAuthMethod string
 
-// AgentCredentialPrincipalType defines model for AgentCredential.PrincipalType.
+// AgentCredentialPrincipalType Whom the credential is for: an `agent` or a `human`. The same rules hold for both. It cannot be changed.
 type AgentCredentialPrincipalType string
 
-// AgentCredentialStatus defines model for AgentCredential.Status.
+// AgentCredentialStatus `active` may log in; `disabled` is refused until it is enabled again; `revoked` is final.
 type AgentCredentialStatus string
 
-// AgentCredentialSecrets Example: {"connection_string":"postgresql://agent_a1b2c3d4e5f6:example-not-a-real-password@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","credential":{"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":null,"name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"},"mcp_token":"pba_example-not-a-real-token","mcp_url":"https://k7f3q2m9xw.proxy.pgbeam.app/mcp"}
+// AgentCredentialSecrets A credential with the secrets that were just made for it.
+//
+// Example: {"connection_string":"postgresql://agent_a1b2c3d4e5f6:not-a-real-password@k7f3q2m9xw.proxy.pgbeam.app:5432/shop?sslmode=require","credential":{"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":null,"name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"},"mcp_token":"pba_example-not-a-real-token","mcp_url":"https://k7f3q2m9xw.proxy.pgbeam.app/mcp"}
 type AgentCredentialSecrets struct {
+	// ConnectionString Address for PostgreSQL clients, user name and password included. It is returned only now.
 	ConnectionString string `json:"connection_string"`
 
-	// Credential Example: {"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}
+	// Credential The credential.
 	Credential AgentCredential `json:"credential"`
-	McpToken   string          `json:"mcp_token"`
-	McpURL     string          `json:"mcp_url"`
+
+	// McpToken Bearer token for MCP clients (`pba_…`). It is returned only now.
+	McpToken string `json:"mcp_token"`
+
+	// McpURL Address for MCP clients. It is no secret; every credential of the project has the same.
+	McpURL string `json:"mcp_url"`
 }
 
-// AnomalyAlert Example: {"acknowledged_at":"2026-11-20T17:05:00Z","acknowledged_by":"usr_4h2k9d","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","details":{"baseline":508,"observed":7120},"id":"ano_01h455vb4pex5vsknk084sn0an","kind":"volume_spike","project_id":"prj_01h455vb4pex5vsknk084sn02q","severity":"warning","status":"acknowledged","title":"support-assistant ran 14 times its usual number of queries","window_end":"2026-11-20T17:00:00Z","window_start":"2026-11-20T16:00:00Z"}
+// AnomalyAlert A credential behaves differently than it used to.
+//
+// Example: {"acknowledged_at":"2026-11-20T17:05:00Z","acknowledged_by":"usr_4h2k9d","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","details":{"baseline":508,"observed":7120},"id":"ano_01h455vb4pex5vsknk084sn0an","kind":"volume_spike","project_id":"prj_01h455vb4pex5vsknk084sn02q","severity":"warning","status":"acknowledged","title":"support-assistant ran 14 times its usual number of queries","window_end":"2026-11-20T17:00:00Z","window_start":"2026-11-20T16:00:00Z"}
 type AnomalyAlert struct {
+	// AcknowledgedAt When it was acknowledged; null if it was not.
 	AcknowledgedAt nullable.Nullable[time.Time] `json:"acknowledged_at,omitempty"`
-	AcknowledgedBy nullable.Nullable[string]    `json:"acknowledged_by,omitempty"`
-	CreatedAt      time.Time                    `json:"created_at"`
-	CredentialID   nullable.Nullable[string]    `json:"credential_id,omitempty"`
-	Details        *map[string]interface{}      `json:"details,omitempty"`
-	ID             string                       `json:"id"`
-	Kind           string                       `json:"kind"`
-	ProjectID      string                       `json:"project_id"`
-	Severity       AnomalyAlertSeverity         `json:"severity"`
-	Status         AnomalyAlertStatus           `json:"status"`
-	Title          string                       `json:"title"`
-	WindowEnd      nullable.Nullable[time.Time] `json:"window_end,omitempty"`
-	WindowStart    nullable.Nullable[time.Time] `json:"window_start,omitempty"`
+
+	// AcknowledgedBy Who acknowledged it; null if nobody has.
+	AcknowledgedBy nullable.Nullable[string] `json:"acknowledged_by,omitempty"`
+
+	// CreatedAt When the alert was raised.
+	CreatedAt time.Time `json:"created_at"`
+
+	// CredentialID Credential that it is about; null if it is about the project as a whole.
+	CredentialID nullable.Nullable[string] `json:"credential_id,omitempty"`
+
+	// Details The numbers behind it; which ones depends on the kind.
+	Details *map[string]interface{} `json:"details,omitempty"`
+
+	// ID Id of the alert (`ano_…`).
+	ID string `json:"id"`
+
+	// Kind What is unusual, such as `volume_spike`, `egress_spike`, `new_query_shape`, `off_hours` or `error_spike`.
+	Kind string `json:"kind"`
+
+	// ProjectID Project that it is about.
+	ProjectID string `json:"project_id"`
+
+	// Severity How serious it is.
+	Severity AnomalyAlertSeverity `json:"severity"`
+
+	// Status `open` nobody has looked yet, `acknowledged` somebody does, `resolved` it is dealt with.
+	Status AnomalyAlertStatus `json:"status"`
+
+	// Title What happened, in a line.
+	Title string `json:"title"`
+
+	// WindowEnd End of the time in which it happened; null for a single event.
+	WindowEnd nullable.Nullable[time.Time] `json:"window_end,omitempty"`
+
+	// WindowStart Beginning of the time in which it happened; null for a single event.
+	WindowStart nullable.Nullable[time.Time] `json:"window_start,omitempty"`
 }
 
-// AnomalyAlertSeverity defines model for AnomalyAlert.Severity.
+// AnomalyAlertSeverity How serious it is.
 type AnomalyAlertSeverity string
 
-// AnomalyAlertStatus defines model for AnomalyAlert.Status.
+// AnomalyAlertStatus `open` nobody has looked yet, `acknowledged` somebody does, `resolved` it is dealt with.
 type AnomalyAlertStatus string
 
-// ApprovalDecisionRequest Example: {"reason":"Agreed with the customer"}
+// ApprovalDecisionRequest Why a statement is approved or rejected.
+//
+// Example: {"reason":"Agreed with the customer"}
 type ApprovalDecisionRequest struct {
+	// Reason Reason, at most 500 characters, kept with the request and in the audit log. Absent is none.
 	Reason *string `json:"reason,omitempty"`
 }
 
-// ApprovalRequest Example: {"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decided_at":"2026-11-20T16:43:05Z","decided_by":"usr_4h2k9d","estimated_rows":1,"expires_at":"2026-11-20T16:47:10Z","id":"apr_01h455vb4pex5vsknk084sn0ap","normalized_sql":"update orders set status = $1 where id = $2","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","project_id":"prj_01h455vb4pex5vsknk084sn02q","reason":"Agreed with the customer","region":"us-east-1","requested_at":"2026-11-20T16:42:10Z","session_id":"8d41c6","sql":"update orders set status = 'refunded' where id = 4711","statement_kind":"update","status":"approved","target_tables":["public.orders"]}
+// ApprovalRequest A statement that waits or waited for a reviewer.
+//
+// Example: {"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decided_at":"2026-11-20T16:43:05Z","decided_by":"usr_4h2k9d","estimated_rows":1,"expires_at":"2026-11-20T16:47:10Z","id":"apr_01h455vb4pex5vsknk084sn0ap","normalized_sql":"update orders set status = $1 where id = $2","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","project_id":"prj_01h455vb4pex5vsknk084sn02q","reason":"Agreed with the customer","region":"us-east-1","requested_at":"2026-11-20T16:42:10Z","session_id":"8d41c6","sql":"update orders set status = 'refunded' where id = 4711","statement_kind":"update","status":"approved","target_tables":["public.orders"]}
 type ApprovalRequest struct {
-	CredentialID    nullable.Nullable[string]    `json:"credential_id,omitempty"`
-	DecidedAt       nullable.Nullable[time.Time] `json:"decided_at,omitempty"`
-	DecidedBy       nullable.Nullable[string]    `json:"decided_by,omitempty"`
-	EstimatedRows   nullable.Nullable[int64]     `json:"estimated_rows,omitempty"`
-	ExpiresAt       time.Time                    `json:"expires_at"`
-	ID              string                       `json:"id"`
-	NormalizedSQL   *string                      `json:"normalized_sql,omitempty"`
-	PolicyProfileID string                       `json:"policy_profile_id"`
-	ProjectID       string                       `json:"project_id"`
-	Reason          *string                      `json:"reason,omitempty"`
-	Region          *string                      `json:"region,omitempty"`
-	RequestedAt     time.Time                    `json:"requested_at"`
-	SessionID       *string                      `json:"session_id,omitempty"`
-	SQL             string                       `json:"sql"`
-	StatementKind   *string                      `json:"statement_kind,omitempty"`
-	Status          ApprovalRequestStatus        `json:"status"`
-	TargetTables    *[]string                    `json:"target_tables,omitempty"`
+	// CredentialID Credential that sent it; null if it came from a user of the database itself.
+	CredentialID nullable.Nullable[string] `json:"credential_id,omitempty"`
+
+	// DecidedAt When it was approved or rejected; null if it was not.
+	DecidedAt nullable.Nullable[time.Time] `json:"decided_at,omitempty"`
+
+	// DecidedBy Who decided; null if nobody has.
+	DecidedBy nullable.Nullable[string] `json:"decided_by,omitempty"`
+
+	// EstimatedRows Rows that the statement is expected to change, or did change in a trial that was undone; null if that is not known.
+	EstimatedRows nullable.Nullable[int64] `json:"estimated_rows,omitempty"`
+
+	// ExpiresAt When the wait ends by itself.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID Id of the request (`apr_…`).
+	ID string `json:"id"`
+
+	// NormalizedSQL The statement with its literals replaced by placeholders.
+	NormalizedSQL *string `json:"normalized_sql,omitempty"`
+
+	// PolicyProfileID Policy profile that asks for the approval.
+	PolicyProfileID string `json:"policy_profile_id"`
+
+	// ProjectID Project that the statement was sent to.
+	ProjectID string `json:"project_id"`
+
+	// Reason What the reviewer gave as a reason. Empty if nothing.
+	Reason *string `json:"reason,omitempty"`
+
+	// Region Region whose data plane holds it.
+	Region *string `json:"region,omitempty"`
+
+	// RequestedAt When the statement was held.
+	RequestedAt time.Time `json:"requested_at"`
+
+	// SessionID Session that waits for it.
+	SessionID *string `json:"session_id,omitempty"`
+
+	// SQL The statement as it was sent.
+	SQL string `json:"sql"`
+
+	// StatementKind Kind of statement, such as `update` or `ddl`.
+	StatementKind *string `json:"statement_kind,omitempty"`
+
+	// Status `pending` waits; `approved` may run; `rejected` and `expired` never ran; `executed` ran; `failed` ran into an error.
+	Status ApprovalRequestStatus `json:"status"`
+
+	// TargetTables Relations that the statement would change.
+	TargetTables *[]string `json:"target_tables,omitempty"`
 }
 
-// ApprovalRequestStatus defines model for ApprovalRequest.Status.
+// ApprovalRequestStatus `pending` waits; `approved` may run; `rejected` and `expired` never ran; `executed` ran; `failed` ran into an error.
 type ApprovalRequestStatus string
 
-// AuditChainVerification Example: {"chain_end_seq":1042,"chain_start_seq":1,"failure_reason":null,"first_broken_seq":null,"ok":true,"unchained_count":0,"verified_at":"2026-11-20T16:42:10Z","verified_count":1042}
+// AuditChainVerification Whether the audit log is as it was written.
+//
+// Example: {"chain_end_seq":1042,"chain_start_seq":1,"failure_reason":null,"first_broken_seq":null,"ok":true,"unchained_count":0,"verified_at":"2026-11-20T16:42:10Z","verified_count":1042}
 type AuditChainVerification struct {
-	ChainEndSeq    nullable.Nullable[int64]  `json:"chain_end_seq,omitempty"`
-	ChainStartSeq  nullable.Nullable[int64]  `json:"chain_start_seq,omitempty"`
-	FailureReason  nullable.Nullable[string] `json:"failure_reason,omitempty"`
-	FirstBrokenSeq nullable.Nullable[int64]  `json:"first_broken_seq,omitempty"`
-	Ok             bool                      `json:"ok"`
-	UnchainedCount int64                     `json:"unchained_count"`
-	VerifiedAt     time.Time                 `json:"verified_at"`
-	VerifiedCount  int64                     `json:"verified_count"`
+	// ChainEndSeq Number of the last entry checked; null if there was none.
+	ChainEndSeq nullable.Nullable[int64] `json:"chain_end_seq,omitempty"`
+
+	// ChainStartSeq Number of the first entry checked; null if there was none.
+	ChainStartSeq nullable.Nullable[int64] `json:"chain_start_seq,omitempty"`
+
+	// FailureReason What is wrong with it: `hash_mismatch`, its content was changed; `broken_link`, it does not follow the one before; `missing_entry`, one before it is gone. Null if nothing is.
+	FailureReason nullable.Nullable[string] `json:"failure_reason,omitempty"`
+
+	// FirstBrokenSeq Number of the first entry at fault; null if there is none.
+	FirstBrokenSeq nullable.Nullable[int64] `json:"first_broken_seq,omitempty"`
+
+	// Ok Whether every entry is unchanged and none is missing.
+	Ok bool `json:"ok"`
+
+	// UnchainedCount Entries that are older than the chain and cannot be checked.
+	UnchainedCount int64 `json:"unchained_count"`
+
+	// VerifiedAt When this was checked.
+	VerifiedAt time.Time `json:"verified_at"`
+
+	// VerifiedCount Entries that were checked.
+	VerifiedCount int64 `json:"verified_count"`
 }
 
-// AuditDecision Example: block
+// AuditDecision How something was decided: `allow` it ran, `block` it was refused, `mask` columns were hidden, `truncate` rows were cut off.
+//
+// Example: block
 type AuditDecision string
 
-// AuditLogEntry Example: {"bytes_out":0,"cache_status":"bypass","client_ip":"203.0.113.7","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decision_rule":"whereless_write","entry_hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","event":"blocked","id":"aud_01h455vb4pex5vsknk084sn0ad","latency_ms":0.4,"normalized_sql":"delete from orders","prev_hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","project_id":"prj_01h455vb4pex5vsknk084sn02q","query_hash":"a1b2c3d4e5f60718","reason":"DELETE without WHERE is never allowed","region":"us-east-1","rows_returned":0,"seq":1042,"session_id":"8d41c6","source":"wire","sql":"delete from orders","statement_kind":"delete","ts":"2026-11-20T16:42:10Z"}
+// AuditLogEntry One thing that was asked of a project, and how it was decided. Entries are chained by hashes, so that none can be changed unnoticed.
+//
+// Example: {"bytes_out":0,"cache_status":"bypass","client_ip":"203.0.113.7","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decision_rule":"whereless_write","entry_hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","event":"blocked","id":"aud_01h455vb4pex5vsknk084sn0ad","latency_ms":0.4,"normalized_sql":"delete from orders","prev_hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","project_id":"prj_01h455vb4pex5vsknk084sn02q","query_hash":"a1b2c3d4e5f60718","reason":"DELETE without WHERE is never allowed","region":"us-east-1","rows_returned":0,"seq":1042,"session_id":"8d41c6","source":"wire","sql":"delete from orders","statement_kind":"delete","ts":"2026-11-20T16:42:10Z"}
 type AuditLogEntry struct {
-	BytesOut      *int64                    `json:"bytes_out,omitempty"`
-	CacheStatus   *string                   `json:"cache_status,omitempty"`
-	ClientIP      *string                   `json:"client_ip,omitempty"`
-	CredentialID  nullable.Nullable[string] `json:"credential_id,omitempty"`
-	DecisionRule  *string                   `json:"decision_rule,omitempty"`
-	EntryHash     *string                   `json:"entry_hash,omitempty"`
-	Event         string                    `json:"event"`
-	ID            string                    `json:"id"`
-	LatencyMs     *float32                  `json:"latency_ms,omitempty"`
-	NormalizedSQL *string                   `json:"normalized_sql,omitempty"`
-	PrevHash      *string                   `json:"prev_hash,omitempty"`
-	ProjectID     string                    `json:"project_id"`
-	QueryHash     *string                   `json:"query_hash,omitempty"`
-	Reason        *string                   `json:"reason,omitempty"`
-	Region        *string                   `json:"region,omitempty"`
-	RowsReturned  *int64                    `json:"rows_returned,omitempty"`
-	Seq           *int64                    `json:"seq,omitempty"`
-	SessionID     *string                   `json:"session_id,omitempty"`
-	Source        *string                   `json:"source,omitempty"`
-	SQL           *string                   `json:"sql,omitempty"`
-	StatementKind *string                   `json:"statement_kind,omitempty"`
-	TS            time.Time                 `json:"ts"`
+	// BytesOut Bytes that the client received.
+	BytesOut *int64 `json:"bytes_out,omitempty"`
+
+	// CacheStatus What the cache did: `hit`, `stale`, `miss` or `bypass`.
+	CacheStatus *string `json:"cache_status,omitempty"`
+
+	// ClientIP Address that the client connected from.
+	ClientIP *string `json:"client_ip,omitempty"`
+
+	// CredentialID Credential that asked; null for a user of the database itself and for changes made through the API.
+	CredentialID nullable.Nullable[string] `json:"credential_id,omitempty"`
+
+	// DecisionRule Rule that decided: `ok` if none objected.
+	DecisionRule *string `json:"decision_rule,omitempty"`
+
+	// EntryHash SHA-256 of the hash before and of this entry's content, in hexadecimal.
+	EntryHash *string `json:"entry_hash,omitempty"`
+
+	// Event What happened, such as `query`, `blocked`, `masked`, `truncated`, `budget_exhausted`, `auth_failed` or `credential_expired`.
+	Event string `json:"event"`
+
+	// ID Id of the entry (`aud_…`).
+	ID string `json:"id"`
+
+	// LatencyMs Milliseconds from the statement to the end of its answer.
+	LatencyMs *float32 `json:"latency_ms,omitempty"`
+
+	// NormalizedSQL The statement with its literals replaced by placeholders.
+	NormalizedSQL *string `json:"normalized_sql,omitempty"`
+
+	// PrevHash Hash of the entry before, in hexadecimal; for the first one, 64 zeros.
+	PrevHash *string `json:"prev_hash,omitempty"`
+
+	// ProjectID Project that it was asked of.
+	ProjectID string `json:"project_id"`
+
+	// QueryHash Hash of the normalized statement.
+	QueryHash *string `json:"query_hash,omitempty"`
+
+	// Reason The decision in a sentence.
+	Reason *string `json:"reason,omitempty"`
+
+	// Region Region whose data plane decided.
+	Region *string `json:"region,omitempty"`
+
+	// RowsReturned Rows that the client received, after masking and cutting.
+	RowsReturned *int64 `json:"rows_returned,omitempty"`
+
+	// Seq Number of the entry in the chain of its project, from 1. Absent or 0 for entries outside the chain.
+	Seq *int64 `json:"seq,omitempty"`
+
+	// SessionID Session that it came in by. Ids of sessions may come again after a long time.
+	SessionID *string `json:"session_id,omitempty"`
+
+	// Source How it came in: `wire` by PostgreSQL, `mcp` by MCP, `rest` by SQL over HTTP, `control` by this API.
+	Source *string `json:"source,omitempty"`
+
+	// SQL The statement, cut at 16 KiB. Its literals are left out unless the server is set to keep them.
+	SQL *string `json:"sql,omitempty"`
+
+	// StatementKind Kind of statement, such as `select` or `update`.
+	StatementKind *string `json:"statement_kind,omitempty"`
+
+	// TS When it happened.
+	TS time.Time `json:"ts"`
 }
 
-// AuditSource Example: wire
+// AuditSource How something came in: `wire` by PostgreSQL, `mcp` by MCP, `rest` by SQL over HTTP, `control` by this API.
+//
+// Example: wire
 type AuditSource string
 
-// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
+// CacheConfig How results of reads are cached. Annotations in a query and cache rules take precedence.
+//
+// Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
 type CacheConfig struct {
-	Enabled    bool `json:"enabled"`
-	MaxEntries int  `json:"max_entries"`
-	SwrSeconds int  `json:"swr_seconds"`
-	TTLSeconds int  `json:"ttl_seconds"`
+	// Enabled Whether results are cached unless something else says so. A database without any cache settings has caching off.
+	Enabled bool `json:"enabled"`
+
+	// MaxEntries Results that are kept at most, up to 1000000; the least useful go first. 0 keeps none.
+	MaxEntries int `json:"max_entries"`
+
+	// SwrSeconds Seconds after that in which a result is still served while it is refreshed in the background, at most 86400. 0 never serves an old result.
+	SwrSeconds int `json:"swr_seconds"`
+
+	// TTLSeconds Seconds that a result counts as fresh, at most 86400.
+	TTLSeconds int `json:"ttl_seconds"`
 }
 
-// CacheRuleEntry Example: {"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}
+// CacheRuleEntry A query shape of a database, with its statistics and its cache settings.
+//
+// Example: {"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}
 type CacheRuleEntry struct {
-	AvgLatencyMs     float64                      `json:"avg_latency_ms"`
-	AvgResponseBytes int64                        `json:"avg_response_bytes"`
-	CacheEnabled     bool                         `json:"cache_enabled"`
-	CacheSwrSeconds  nullable.Nullable[int]       `json:"cache_swr_seconds,omitempty"`
-	CacheTTLSeconds  nullable.Nullable[int]       `json:"cache_ttl_seconds,omitempty"`
-	CallCount        int64                        `json:"call_count"`
-	FirstSeenAt      time.Time                    `json:"first_seen_at"`
-	LastSeenAt       time.Time                    `json:"last_seen_at"`
-	NormalizedSQL    string                       `json:"normalized_sql"`
-	P95LatencyMs     float64                      `json:"p95_latency_ms"`
-	QueryHash        string                       `json:"query_hash"`
-	QueryType        CacheRuleEntryQueryType      `json:"query_type"`
-	Recommendation   CacheRuleEntryRecommendation `json:"recommendation"`
-	StabilityRate    float64                      `json:"stability_rate"`
+	// AvgLatencyMs Mean time that the database took for the query, in milliseconds.
+	AvgLatencyMs float64 `json:"avg_latency_ms"`
+
+	// AvgResponseBytes Mean size of its result, in bytes.
+	AvgResponseBytes int64 `json:"avg_response_bytes"`
+
+	// CacheEnabled Whether results of this shape are cached.
+	CacheEnabled bool `json:"cache_enabled"`
+
+	// CacheSwrSeconds Seconds after that in which a result is still served while it is refreshed in the background. 0 is none; null is what the database has.
+	CacheSwrSeconds nullable.Nullable[int] `json:"cache_swr_seconds,omitempty"`
+
+	// CacheTTLSeconds Seconds that a result counts as fresh. 0 is never; null is what the database has.
+	CacheTTLSeconds nullable.Nullable[int] `json:"cache_ttl_seconds,omitempty"`
+
+	// CallCount How often the query was observed.
+	CallCount int64 `json:"call_count"`
+
+	// FirstSeenAt When the query was first observed, or the rule declared if that came first.
+	FirstSeenAt time.Time `json:"first_seen_at"`
+
+	// LastSeenAt When the query was last observed, or the rule declared if it never was.
+	LastSeenAt time.Time `json:"last_seen_at"`
+
+	// NormalizedSQL The query with its literals replaced by placeholders. Empty until a query of this shape is observed.
+	NormalizedSQL string `json:"normalized_sql"`
+
+	// P95LatencyMs Time that 95 in 100 of its runs stayed below, in milliseconds.
+	P95LatencyMs float64 `json:"p95_latency_ms"`
+
+	// QueryHash Hash of the normalized query, 16 hexadecimal digits.
+	QueryHash string `json:"query_hash"`
+
+	// QueryType `read` for a query whose result may be cached, `write` for one that changes data, `other` for the rest.
+	QueryType CacheRuleEntryQueryType `json:"query_type"`
+
+	// Recommendation How much caching would help, judged by how often the query runs, how long it takes, and how stable its result is.
+	Recommendation CacheRuleEntryRecommendation `json:"recommendation"`
+
+	// StabilityRate Share of runs whose result was the same as the one before, 0 to 1.
+	StabilityRate float64 `json:"stability_rate"`
 }
 
-// CacheRuleEntryQueryType defines model for CacheRuleEntry.QueryType.
+// CacheRuleEntryQueryType `read` for a query whose result may be cached, `write` for one that changes data, `other` for the rest.
 type CacheRuleEntryQueryType string
 
-// CacheRuleEntryRecommendation defines model for CacheRuleEntry.Recommendation.
+// CacheRuleEntryRecommendation How much caching would help, judged by how often the query runs, how long it takes, and how stable its result is.
 type CacheRuleEntryRecommendation string
 
-// CacheSummary Example: {"hit_rate":0.83,"total_hits":40100,"total_misses":8110}
+// CacheSummary What the cache did in a window of time.
+//
+// Example: {"hit_rate":0.83,"total_hits":40100,"total_misses":8110}
 type CacheSummary struct {
-	HitRate     float64 `json:"hit_rate"`
-	TotalHits   int64   `json:"total_hits"`
-	TotalMisses int64   `json:"total_misses"`
+	// HitRate Share of hits among both, 0 to 1. 0 if there were none of either.
+	HitRate float64 `json:"hit_rate"`
+
+	// TotalHits Queries answered from the cache.
+	TotalHits int64 `json:"total_hits"`
+
+	// TotalMisses Queries that might have been answered from the cache but were not in it.
+	TotalMisses int64 `json:"total_misses"`
 }
 
-// CidrEntry Example: {"cidr":"203.0.113.0/24","label":"Office"}
+// CidrEntry Addresses that clients may connect from.
+//
+// Example: {"cidr":"203.0.113.0/24","label":"Office"}
 type CidrEntry struct {
-	Cidr  string  `json:"cidr"`
+	// Cidr Network in CIDR notation, IPv4 or IPv6, such as `203.0.113.0/24`. A single address stands for itself alone. Bits of the host part must be zero.
+	Cidr string `json:"cidr"`
+
+	// Label What the addresses are, at most 100 characters. Absent is none.
 	Label *string `json:"label,omitempty"`
 }
 
-// CreateAgentCredentialRequest Example: {"expires_at":"2027-06-01T00:00:00Z","name":"support-assistant","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent"}
+// CreateAgentCredentialRequest A credential to issue.
+//
+// Example: {"expires_at":"2027-06-01T00:00:00Z","name":"support-assistant","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent"}
 type CreateAgentCredentialRequest struct {
-	ExpiresAt       nullable.Nullable[time.Time]               `json:"expires_at,omitempty"`
-	Name            string                                     `json:"name"`
-	PolicyProfileID string                                     `json:"policy_profile_id"`
-	PrincipalType   *CreateAgentCredentialRequestPrincipalType `json:"principal_type,omitempty"`
+	// ExpiresAt From when on the login is refused by itself, a time in the future. Null or absent is never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// Name Name of the credential, 1 to 128 characters, unique among those of the project that are not revoked.
+	Name string `json:"name"`
+
+	// PolicyProfileID Policy profile of the same project that the login is held to.
+	PolicyProfileID string `json:"policy_profile_id"`
+
+	// PrincipalType Whom the credential is for, `agent` unless given: an `agent` or a `human`.
+	PrincipalType *CreateAgentCredentialRequestPrincipalType `json:"principal_type,omitempty"`
 }
 
-// CreateAgentCredentialRequestPrincipalType defines model for CreateAgentCredentialRequest.PrincipalType.
+// CreateAgentCredentialRequestPrincipalType Whom the credential is for, `agent` unless given: an `agent` or a `human`.
 type CreateAgentCredentialRequestPrincipalType string
 
-// CreateCustomDomainRequest Example: {"domain":"db.example.com"}
+// CreateCustomDomainRequest A host name of your own for a project.
+//
+// Example: {"domain":"db.example.com"}
 type CreateCustomDomainRequest struct {
+	// Domain The host name, such as `db.example.com`, at most 253 characters, without a wildcard.
 	Domain string `json:"domain"`
 }
 
-// CreateDatabaseRequest Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"}
+// CreateDatabaseRequest A PostgreSQL database to put behind a project.
+//
+// Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"}
 type CreateDatabaseRequest struct {
+	// AutoReadRouting Whether reads outside a transaction go to read replicas by themselves, false unless given. If not, only those that are marked for a replica do.
 	AutoReadRouting *bool `json:"auto_read_routing,omitempty"`
 
-	// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
+	// CacheConfig How results are cached by default. Absent: caching is off.
 	CacheConfig *CacheConfig `json:"cache_config,omitempty"`
-	Host        string       `json:"host"`
-	Name        string       `json:"name"`
-	Password    *string      `json:"password,omitempty"`
 
-	// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
-	PoolConfig     *PoolConfig `json:"pool_config,omitempty"`
-	PoolRegion     *string     `json:"pool_region,omitempty"`
-	Port           int         `json:"port"`
-	QueryTimeoutMs *int        `json:"query_timeout_ms,omitempty"`
+	// Host Host name or address of the PostgreSQL server, without spaces.
+	Host string `json:"host"`
 
-	// Role Example: primary
+	// Name Name of the database on its server. Clients choose the database by this name.
+	Name string `json:"name"`
+
+	// Password Password of that user. It is stored encrypted and never returned.
+	Password *string `json:"password,omitempty"`
+
+	// PoolConfig How clients share connections to the database. Absent: pooled by transaction, with the default sizes.
+	PoolConfig *PoolConfig `json:"pool_config,omitempty"`
+
+	// PoolRegion Region whose data plane holds the connections to the database; those of other regions relay through it. Empty or absent: each region connects directly.
+	PoolRegion *string `json:"pool_region,omitempty"`
+
+	// Port Port of the PostgreSQL server, 1 to 65535, usually 5432.
+	Port int `json:"port"`
+
+	// QueryTimeoutMs Milliseconds after which PostgreSQL cancels a statement, at most 300000. 0, the default, is no limit.
+	QueryTimeoutMs *int `json:"query_timeout_ms,omitempty"`
+
+	// Role Whether this database takes writes, `primary` unless given.
 	Role *DatabaseRole `json:"role,omitempty"`
 
-	// SslMode Example: verify-full
-	SslMode  *SSLMode `json:"ssl_mode,omitempty"`
-	Username string   `json:"username"`
+	// SslMode How the connection to the PostgreSQL server is encrypted. Absent: `prefer` for a loopback or private address, `verify-full` for any other host.
+	SslMode *SSLMode `json:"ssl_mode,omitempty"`
+
+	// Username User that PgBeam logs in as on behalf of agents and people. Its rights are the outer limit of what any policy can grant.
+	Username string `json:"username"`
 }
 
-// CreateProjectRequest Example: {"cloud":"aws","database":{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"},"description":"Orders and billing of the web shop","name":"shop","org_id":"org_8fk2m1","self_hosted":false,"tags":["production","billing"]}
+// CreateProjectRequest A project to create, with its primary database.
+//
+// Example: {"cloud":"aws","database":{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"},"description":"Orders and billing of the web shop","name":"shop","org_id":"org_8fk2m1","self_hosted":false,"tags":["production","billing"]}
 type CreateProjectRequest struct {
+	// Cloud Cloud whose regions serve the project, `aws` unless given. It cannot be changed later.
 	Cloud *CreateProjectRequestCloud `json:"cloud,omitempty"`
 
-	// Database Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"host":"db.internal.example.com","name":"shop","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","username":"shop_app"}
-	Database    CreateDatabaseRequest `json:"database"`
-	Description *string               `json:"description,omitempty"`
-	Name        string                `json:"name"`
-	OrgID       string                `json:"org_id"`
-	SelfHosted  *bool                 `json:"self_hosted,omitempty"`
-	Tags        *[]string             `json:"tags,omitempty"`
+	// Database The primary database of the project.
+	Database CreateDatabaseRequest `json:"database"`
+
+	// Description What the project is for, at most 500 characters. Absent is none.
+	Description *string `json:"description,omitempty"`
+
+	// Name Name of the project, 1 to 100 characters, unique in the organization.
+	Name string `json:"name"`
+
+	// OrgID Organization that the project is to belong to. It cannot be changed later.
+	OrgID string `json:"org_id"`
+
+	// SelfHosted Whether data planes in your own network serve the project, false unless given. It cannot be changed later.
+	SelfHosted *bool `json:"self_hosted,omitempty"`
+
+	// Tags Labels of your choice, at most 10 of at most 50 characters each. Absent is none.
+	Tags *[]string `json:"tags,omitempty"`
 }
 
-// CreateProjectRequestCloud defines model for CreateProjectRequest.Cloud.
+// CreateProjectRequestCloud Cloud whose regions serve the project, `aws` unless given. It cannot be changed later.
 type CreateProjectRequestCloud string
 
-// CreateProjectResponse Example: {"database":{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"},"project":{"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}}
+// CreateProjectResponse A project that was just created.
+//
+// Example: {"database":{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop?sslmode=require","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"},"project":{"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}}
 type CreateProjectResponse struct {
-	// Database Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}
+	// Database Its primary database, without the password.
 	Database *Database `json:"database,omitempty"`
 
-	// Project Example: {"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}
+	// Project The project.
 	Project Project `json:"project"`
 }
 
-// CreateReplicaRequest Example: {"host":"replica-1.internal.example.com","port":5432,"ssl_mode":"verify-full"}
+// CreateReplicaRequest A read replica to add to a database.
+//
+// Example: {"host":"replica-1.internal.example.com","port":5432,"ssl_mode":"verify-full"}
 type CreateReplicaRequest struct {
+	// Host Host name or address of the replica, without spaces.
 	Host string `json:"host"`
-	Port int    `json:"port"`
 
-	// SslMode Example: verify-full
+	// Port Port of the replica, 1 to 65535, usually 5432.
+	Port int `json:"port"`
+
+	// SslMode How the connection to the replica is encrypted. Absent: `prefer` for a loopback or private address, `verify-full` for any other host.
 	SslMode *SSLMode `json:"ssl_mode,omitempty"`
 }
 
-// CreateSelfHostEnrollmentRequest Example: {"description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","region_label":"frankfurt-office"}
+// CreateSelfHostEnrollmentRequest A self-hosted data plane to enroll.
+//
+// Example: {"description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","region_label":"frankfurt-office"}
 type CreateSelfHostEnrollmentRequest struct {
-	Description *string                      `json:"description,omitempty"`
-	ExpiresAt   nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
-	RegionLabel *string                      `json:"region_label,omitempty"`
+	// Description What the data plane is for, at most 500 characters. Absent is none.
+	Description *string `json:"description,omitempty"`
+
+	// ExpiresAt When the enrollment is to end by itself, a time in the future. Null or absent: it does not.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// RegionLabel Name of the place the data plane runs in, at most 100 characters. Absent is none.
+	RegionLabel *string `json:"region_label,omitempty"`
 }
 
-// CustomDomain Example: {"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}
+// CustomDomain A host name of your own for a project. The name cannot be changed.
+//
+// Example: {"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}
 type CustomDomain struct {
+	// CreatedAt When the domain was added.
 	CreatedAt time.Time `json:"created_at"`
 
-	// DNSInstructions Example: {"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"}
-	DNSInstructions      *DNSInstructions             `json:"dns_instructions,omitempty"`
-	DNSVerificationToken string                       `json:"dns_verification_token"`
-	Domain               string                       `json:"domain"`
-	ID                   string                       `json:"id"`
-	ProjectID            string                       `json:"project_id"`
-	TLSCertExpiry        nullable.Nullable[time.Time] `json:"tls_cert_expiry,omitempty"`
-	UpdatedAt            time.Time                    `json:"updated_at"`
-	Verified             bool                         `json:"verified"`
-	VerifiedAt           nullable.Nullable[time.Time] `json:"verified_at,omitempty"`
+	// DNSInstructions DNS records to create.
+	DNSInstructions *DNSInstructions `json:"dns_instructions,omitempty"`
+
+	// DNSVerificationToken Token that the TXT record must carry. It is no secret.
+	DNSVerificationToken string `json:"dns_verification_token"`
+
+	// Domain The host name, in lower case.
+	Domain string `json:"domain"`
+
+	// ID Id of the domain (`dom_…`).
+	ID string `json:"id"`
+
+	// ProjectID Project that the domain is for.
+	ProjectID string `json:"project_id"`
+
+	// TLSCertExpiry When the certificate for the name ends, before which it is renewed; null if there is none yet.
+	TLSCertExpiry nullable.Nullable[time.Time] `json:"tls_cert_expiry,omitempty"`
+
+	// UpdatedAt When the domain was last changed.
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// Verified Whether the DNS records have been found right, so that the name is served.
+	Verified bool `json:"verified"`
+
+	// VerifiedAt When that happened; null if it has not.
+	VerifiedAt nullable.Nullable[time.Time] `json:"verified_at,omitempty"`
 }
 
-// DailyUsage Example: {"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223}
+// DailyUsage What all projects of an organization used in a day.
+//
+// Example: {"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223}
 type DailyUsage struct {
-	BytesTransferred  int64              `json:"bytes_transferred"`
-	CacheHits         int64              `json:"cache_hits"`
-	CacheMisses       int64              `json:"cache_misses"`
-	ConnectionSeconds int64              `json:"connection_seconds"`
-	Day               openapi_types.Date `json:"day"`
-	QueriesTotal      int64              `json:"queries_total"`
+	// BytesTransferred Bytes sent to clients.
+	BytesTransferred int64 `json:"bytes_transferred"`
+
+	// CacheHits Queries answered from the cache.
+	CacheHits int64 `json:"cache_hits"`
+
+	// CacheMisses Queries that might have been answered from the cache but were not in it.
+	CacheMisses int64 `json:"cache_misses"`
+
+	// ConnectionSeconds Time that client connections were open, in seconds, summed over the connections.
+	ConnectionSeconds int64 `json:"connection_seconds"`
+
+	// Day The day, in UTC.
+	Day openapi_types.Date `json:"day"`
+
+	// QueriesTotal Queries, those answered from the cache included.
+	QueriesTotal int64 `json:"queries_total"`
 }
 
-// DataResidency Example: eu
+// DataResidency Where client traffic may be served: in `any` region, or only in the `us` or the `eu`. A connection that arrives elsewhere is refused.
+//
+// Example: eu
 type DataResidency string
 
-// Database Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}
+// Database A PostgreSQL database behind a project. Its password is never returned.
+//
+// Example: {"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop?sslmode=require","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}
 type Database struct {
+	// AutoReadRouting Whether reads outside a transaction go to read replicas by themselves. If not, only those that are marked for a replica do.
 	AutoReadRouting *bool `json:"auto_read_routing,omitempty"`
 
-	// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
-	CacheConfig      CacheConfig `json:"cache_config"`
-	ConnectionString *string     `json:"connection_string,omitempty"`
-	CreatedAt        time.Time   `json:"created_at"`
-	Host             string      `json:"host"`
-	ID               string      `json:"id"`
-	Name             string      `json:"name"`
+	// CacheConfig How results are cached by default.
+	CacheConfig CacheConfig `json:"cache_config"`
 
-	// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
-	PoolConfig     PoolConfig `json:"pool_config"`
-	PoolRegion     *string    `json:"pool_region,omitempty"`
-	Port           int        `json:"port"`
-	ProjectID      string     `json:"project_id"`
-	QueryTimeoutMs *int       `json:"query_timeout_ms,omitempty"`
+	// ConnectionString Address for clients that log in with a user of the database itself, through PgBeam. In place of the password it has the word `YOUR_PASSWORD`.
+	ConnectionString *string `json:"connection_string,omitempty"`
 
-	// Role Example: primary
+	// CreatedAt When the database was added.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Host Host name or address of the PostgreSQL server.
+	Host string `json:"host"`
+
+	// ID Id of the database (`db_…`).
+	ID string `json:"id"`
+
+	// Name Name of the database on its server. Clients choose the database by this name.
+	Name string `json:"name"`
+
+	// PoolConfig How clients share connections to the database.
+	PoolConfig PoolConfig `json:"pool_config"`
+
+	// PoolRegion Region whose data plane holds the connections to the database; those of other regions relay through it. Empty or absent: each region connects directly.
+	PoolRegion *string `json:"pool_region,omitempty"`
+
+	// Port Port of the PostgreSQL server, 1 to 65535.
+	Port int `json:"port"`
+
+	// ProjectID Project that the database belongs to. It cannot be changed.
+	ProjectID string `json:"project_id"`
+
+	// QueryTimeoutMs Milliseconds after which PostgreSQL cancels a statement, at most 300000. 0 is no limit.
+	QueryTimeoutMs *int `json:"query_timeout_ms,omitempty"`
+
+	// Role Whether this database takes writes.
 	Role *DatabaseRole `json:"role,omitempty"`
 
-	// SslMode Example: verify-full
-	SslMode   SSLMode   `json:"ssl_mode"`
+	// SslMode How the connection to the PostgreSQL server is encrypted.
+	SslMode SSLMode `json:"ssl_mode"`
+
+	// UpdatedAt When the database was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
-	Username  string    `json:"username"`
+
+	// Username User that PgBeam logs in as on behalf of agents and people.
+	Username string `json:"username"`
 }
 
-// DatabaseBranch Example: {"branch_name":"sandbox_01h455vb4p","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","database_id":"db_01h455vb4pex5vsknk084sn0db","discarded_at":null,"expires_at":"2026-11-21T16:42:10Z","id":"brn_01h455vb4pex5vsknk084sn0br","session_id":"8d41c6","status":"ready"}
+// DatabaseBranch A disposable copy of a database, which a sandboxed session writes to.
+//
+// Example: {"branch_name":"sandbox_01h455vb4p","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","database_id":"db_01h455vb4pex5vsknk084sn0db","discarded_at":null,"expires_at":"2026-11-21T16:42:10Z","id":"brn_01h455vb4pex5vsknk084sn0br","session_id":"8d41c6","status":"ready"}
 type DatabaseBranch struct {
-	BranchName   string                       `json:"branch_name"`
-	CreatedAt    time.Time                    `json:"created_at"`
-	CredentialID nullable.Nullable[string]    `json:"credential_id,omitempty"`
-	DatabaseID   string                       `json:"database_id"`
-	DiscardedAt  nullable.Nullable[time.Time] `json:"discarded_at,omitempty"`
-	Error        *string                      `json:"error,omitempty"`
-	ExpiresAt    nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
-	ID           string                       `json:"id"`
-	SessionID    *string                      `json:"session_id,omitempty"`
-	Status       DatabaseBranchStatus         `json:"status"`
+	// BranchName Name of the copy where it is kept.
+	BranchName string `json:"branch_name"`
+
+	// CreatedAt When the branch was asked for.
+	CreatedAt time.Time `json:"created_at"`
+
+	// CredentialID Credential that it was made for; null if that is no more.
+	CredentialID nullable.Nullable[string] `json:"credential_id,omitempty"`
+
+	// DatabaseID Database that it was copied from.
+	DatabaseID string `json:"database_id"`
+
+	// DiscardedAt When it was discarded; null if it was not.
+	DiscardedAt nullable.Nullable[time.Time] `json:"discarded_at,omitempty"`
+
+	// Error Why it could not be copied. Absent otherwise.
+	Error *string `json:"error,omitempty"`
+
+	// ExpiresAt When it is discarded by itself; null is never.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// ID Id of the branch (`brn_…`).
+	ID string `json:"id"`
+
+	// SessionID Session that it was made for.
+	SessionID *string `json:"session_id,omitempty"`
+
+	// Status `pending` is being copied, `ready` can be used, `error` could not be copied, `discarded` is dropped.
+	Status DatabaseBranchStatus `json:"status"`
 }
 
-// DatabaseBranchStatus defines model for DatabaseBranch.Status.
+// DatabaseBranchStatus `pending` is being copied, `ready` can be used, `error` could not be copied, `discarded` is dropped.
 type DatabaseBranchStatus string
 
-// DatabaseRole Example: primary
+// DatabaseRole What a database is for: `primary` takes reads and writes, `replica` reads only.
+//
+// Example: primary
 type DatabaseRole string
 
-// DNSInstructions Example: {"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"}
+// DNSInstructions DNS records that a custom domain needs.
+//
+// Example: {"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"}
 type DNSInstructions struct {
-	AcmeCnameHost   *string `json:"acme_cname_host,omitempty"`
+	// AcmeCnameHost Name of the CNAME record that lets PgBeam obtain a certificate for the domain.
+	AcmeCnameHost *string `json:"acme_cname_host,omitempty"`
+
+	// AcmeCnameTarget What that record points to.
 	AcmeCnameTarget *string `json:"acme_cname_target,omitempty"`
-	CnameHost       *string `json:"cname_host,omitempty"`
-	CnameTarget     *string `json:"cname_target,omitempty"`
-	TxtHost         *string `json:"txt_host,omitempty"`
-	TxtValue        *string `json:"txt_value,omitempty"`
+
+	// CnameHost Name of the CNAME record that leads clients to the project: the domain itself.
+	CnameHost *string `json:"cname_host,omitempty"`
+
+	// CnameTarget What that record points to: the project's host.
+	CnameTarget *string `json:"cname_target,omitempty"`
+
+	// TxtHost Name of the TXT record that proves that the domain is yours.
+	TxtHost *string `json:"txt_host,omitempty"`
+
+	// TxtValue What that record contains.
+	TxtValue *string `json:"txt_value,omitempty"`
 }
 
-// DryEvalInput Example: {"policy_id":"pol_01h455vb4pex5vsknk084sn0pk","sql":"select id, email from customers"}
+// DryEvalInput A statement to decide on, and the policy to decide by: either the id of a profile or a draft.
+//
+// Example: {"policy_id":"pol_01h455vb4pex5vsknk084sn0pk","sql":"select id, email from customers"}
 type DryEvalInput struct {
-	// Policy Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"egress_bytes_per_day":104857600,"masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"write_mode":"normal"}
-	Policy   *PolicyProfileInput `json:"policy,omitempty"`
-	PolicyID *string             `json:"policy_id,omitempty"`
-	SQL      string              `json:"sql"`
+	// Policy Draft of a policy profile. Absent if the id of a profile is given.
+	Policy *PolicyProfileInput `json:"policy,omitempty"`
+
+	// PolicyID Policy profile of the project (`pol_…`). Absent if a draft is given.
+	PolicyID *string `json:"policy_id,omitempty"`
+
+	// SQL The statement, or several separated by semicolons, at most 100000 characters.
+	SQL string `json:"sql"`
 }
 
-// DryEvalMaskedColumn Example: {"column":"email","kind":"hash"}
+// DryEvalMaskedColumn A column that would be hidden.
+//
+// Example: {"column":"email","kind":"hash"}
 type DryEvalMaskedColumn struct {
-	Column string                  `json:"column"`
-	Kind   DryEvalMaskedColumnKind `json:"kind"`
+	// Column Name of the column in its relation or in the result.
+	Column string `json:"column"`
+
+	// Kind What would take the place of its values: `redact` a fixed text, `hash` a SHA-256, `null` nothing.
+	Kind DryEvalMaskedColumnKind `json:"kind"`
 }
 
-// DryEvalMaskedColumnKind defines model for DryEvalMaskedColumn.Kind.
+// DryEvalMaskedColumnKind What would take the place of its values: `redact` a fixed text, `hash` a SHA-256, `null` nothing.
 type DryEvalMaskedColumnKind string
 
-// DryEvalResult Example: {"masked_columns":[{"column":"email","kind":"hash"}],"notes":["budgets are charged when the statement runs"],"reason":"allowed; 1 column is masked","rule":"ok","verdict":"mask"}
+// DryEvalResult What a policy makes of a statement.
+//
+// Example: {"masked_columns":[{"column":"email","kind":"hash"}],"notes":["budgets are charged when the statement runs"],"reason":"allowed; 1 column is masked","rule":"ok","verdict":"mask"}
 type DryEvalResult struct {
-	Hint               *string                `json:"hint,omitempty"`
-	MaskedColumns      *[]DryEvalMaskedColumn `json:"masked_columns,omitempty"`
-	Notes              *[]string              `json:"notes,omitempty"`
-	Reason             string                 `json:"reason"`
-	RewrittenSQL       *string                `json:"rewritten_sql,omitempty"`
-	RowFilterPredicate *string                `json:"row_filter_predicate,omitempty"`
-	Rule               string                 `json:"rule"`
-	Verdict            DryEvalResultVerdict   `json:"verdict"`
+	// Hint What to change so that the statement passes. Only with a refusal.
+	Hint *string `json:"hint,omitempty"`
+
+	// MaskedColumns Columns that would be hidden: those of every relation the statement touches, and those of its result. Empty or absent: none.
+	MaskedColumns *[]DryEvalMaskedColumn `json:"masked_columns,omitempty"`
+
+	// Notes Checks that only show when the statement runs, such as budgets and caps.
+	Notes *[]string `json:"notes,omitempty"`
+
+	// Reason The decision in a sentence.
+	Reason string `json:"reason"`
+
+	// RewrittenSQL The statement as it would run. Absent if it would run as it is, or not at all.
+	RewrittenSQL *string `json:"rewritten_sql,omitempty"`
+
+	// RowFilterPredicate Condition that would be added. Absent if there is none.
+	RowFilterPredicate *string `json:"row_filter_predicate,omitempty"`
+
+	// Rule Rule that decided: `ok` if none objected, otherwise for example `read_only`, `table_not_allowed`, `masked_column_predicate` or `parse_error`.
+	Rule string `json:"rule"`
+
+	// Verdict `block` refuses it, `row-filter` runs it over fewer rows, `mask` runs it with columns hidden, `allow` runs it as it is.
+	Verdict DryEvalResultVerdict `json:"verdict"`
 }
 
-// DryEvalResultVerdict defines model for DryEvalResult.Verdict.
+// DryEvalResultVerdict `block` refuses it, `row-filter` runs it over fewer rows, `mask` runs it with columns hidden, `allow` runs it as it is.
 type DryEvalResultVerdict string
 
-// Error Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Error Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
+//
+// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Error struct {
-	Code   *string `json:"code,omitempty"`
+	// Code Stable code for programs: INVALID_INPUT, UNAUTHORIZED, FORBIDDEN, PLAN_LIMIT_REACHED, NOT_FOUND, METHOD_NOT_ALLOWED, CONFLICT, RESOURCE_EXISTS, INVALID_STATE, IDEMPOTENCY_KEY_REUSED, PRECONDITION_FAILED, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, RATE_LIMITED, INTERNAL_ERROR, NOT_IMPLEMENTED, SERVICE_UNAVAILABLE or TIMEOUT. More may be added.
+	Code *string `json:"code,omitempty"`
+
+	// Detail What was refused, why, and what to do about it, in one or two sentences.
 	Detail *string `json:"detail,omitempty"`
-	Error  struct {
-		Code    string `json:"code"`
+
+	// Error Code and message, for clients that know nothing else.
+	Error struct {
+		// Code Stable code for programs, the same as `code` beside it.
+		Code string `json:"code"`
+
+		// Message What was refused, why, and what to do about it, in one or two sentences.
 		Message string `json:"message"`
 	} `json:"error"`
-	Errors    *[]FieldError `json:"errors,omitempty"`
-	Instance  *string       `json:"instance,omitempty"`
-	RequestID *string       `json:"request_id,omitempty"`
-	Status    *int          `json:"status,omitempty"`
-	Title     *string       `json:"title,omitempty"`
-	Type      *string       `json:"type,omitempty"`
+
+	// Errors The fields at fault, if the request was refused for its content; otherwise absent.
+	Errors *[]FieldError `json:"errors,omitempty"`
+
+	// ExistingID Id of the object that is in the way, if the request was refused because of one that exists; otherwise absent.
+	ExistingID *string `json:"existing_id,omitempty"`
+
+	// Instance Path of the request that failed.
+	Instance *string `json:"instance,omitempty"`
+
+	// RequestID Id of the request, the same as in the `X-Request-Id` header. Quote it when you ask for help.
+	RequestID *string `json:"request_id,omitempty"`
+
+	// Status The HTTP status.
+	Status *int `json:"status,omitempty"`
+
+	// Title The kind of error in a few words; the same for every error of that kind.
+	Title *string `json:"title,omitempty"`
+
+	// Type Address of a page that explains this kind of error. It ends in the code, in lower case with hyphens.
+	Type *string `json:"type,omitempty"`
 }
 
-// FieldError Example: {"detail":"must be at most 65535, got 70000","field":"database.port"}
+// FieldError What is wrong with one field of a request.
+//
+// Example: {"detail":"must be at most 65535, got 70000","field":"database.port"}
 type FieldError struct {
+	// Detail What is wrong with the value and what is permitted. Secret values are never quoted.
 	Detail string `json:"detail"`
-	Field  string `json:"field"`
+
+	// Field The field, as a path with dots and indexes, such as `database.port` or `allowed_cidrs[2].cidr`. For a parameter it is the parameter's name.
+	Field string `json:"field"`
 }
 
-// HealthResponse Example: {"image_sha":"9f2c1d7","status":"ok","timestamp":"2026-11-20T16:42:10Z","version":"1.4.0"}
+// HealthResponse The state of the service.
+//
+// Example: {"image_sha":"9f2c1d7","status":"ok","timestamp":"2026-11-20T16:42:10Z","version":"1.4.0"}
 type HealthResponse struct {
-	ImageSha  string               `json:"image_sha"`
-	Status    HealthResponseStatus `json:"status"`
-	Timestamp *time.Time           `json:"timestamp,omitempty"`
-	Version   string               `json:"version"`
+	// ImageSha Commit that the running program was built from; `unknown` if that was not recorded.
+	ImageSha string `json:"image_sha"`
+
+	// Status `ok` if everything works, `degraded` if the service answers but something behind it, such as its store, does not.
+	Status HealthResponseStatus `json:"status"`
+
+	// Timestamp The server's clock when it answered.
+	Timestamp *time.Time `json:"timestamp,omitempty"`
+
+	// Version Version of the service.
+	Version string `json:"version"`
 }
 
-// HealthResponseStatus defines model for HealthResponse.Status.
+// HealthResponseStatus `ok` if everything works, `degraded` if the service answers but something behind it, such as its store, does not.
 type HealthResponseStatus string
 
-// LatencySummary Example: {"avg_ms":2.4,"p99_ms":18.9}
+// LatencySummary How fast queries were in a window of time.
+//
+// Example: {"avg_ms":2.4,"p99_ms":18.9}
 type LatencySummary struct {
+	// AvgMs Mean time from a query to the end of its answer, in milliseconds.
 	AvgMs float64 `json:"avg_ms"`
+
+	// P99Ms Time that 99 in 100 queries stayed below, in milliseconds.
 	P99Ms float64 `json:"p99_ms"`
 }
 
-// ListAgentCredentialsResponse Example: {"agents":[{"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}],"next_page_token":""}
+// ListAgentCredentialsResponse A page of credentials.
+//
+// Example: {"agents":[{"auth_method":"scram-sha-256","created_at":"2026-11-02T09:15:00Z","expires_at":"2027-06-01T00:00:00Z","id":"agt_01h455vb4pex5vsknk084sn0ag","last_used_at":"2026-11-20T16:42:10Z","name":"support-assistant","pg_username":"agent_a1b2c3d4e5f6","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","principal_type":"agent","project_id":"prj_01h455vb4pex5vsknk084sn02q","status":"active","updated_at":"2026-11-02T09:15:00Z"}],"next_page_token":""}
 type ListAgentCredentialsResponse struct {
-	Agents        []AgentCredential `json:"agents"`
-	NextPageToken *string           `json:"next_page_token,omitempty"`
+	// Agents The credentials of this page, for agents and for people.
+	Agents []AgentCredential `json:"agents"`
+
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListAnomalyAlertsResponse Example: {"anomalies":[{"acknowledged_at":"2026-11-20T17:05:00Z","acknowledged_by":"usr_4h2k9d","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","details":{"baseline":508,"observed":7120},"id":"ano_01h455vb4pex5vsknk084sn0an","kind":"volume_spike","project_id":"prj_01h455vb4pex5vsknk084sn02q","severity":"warning","status":"acknowledged","title":"support-assistant ran 14 times its usual number of queries","window_end":"2026-11-20T17:00:00Z","window_start":"2026-11-20T16:00:00Z"}],"next_page_token":""}
+// ListAnomalyAlertsResponse A page of alerts.
+//
+// Example: {"anomalies":[{"acknowledged_at":"2026-11-20T17:05:00Z","acknowledged_by":"usr_4h2k9d","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","details":{"baseline":508,"observed":7120},"id":"ano_01h455vb4pex5vsknk084sn0an","kind":"volume_spike","project_id":"prj_01h455vb4pex5vsknk084sn02q","severity":"warning","status":"acknowledged","title":"support-assistant ran 14 times its usual number of queries","window_end":"2026-11-20T17:00:00Z","window_start":"2026-11-20T16:00:00Z"}],"next_page_token":""}
 type ListAnomalyAlertsResponse struct {
-	Anomalies     []AnomalyAlert `json:"anomalies"`
-	NextPageToken *string        `json:"next_page_token,omitempty"`
+	// Anomalies The alerts of this page.
+	Anomalies []AnomalyAlert `json:"anomalies"`
+
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListApprovalRequestsResponse Example: {"approvals":[{"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decided_at":"2026-11-20T16:43:05Z","decided_by":"usr_4h2k9d","estimated_rows":1,"expires_at":"2026-11-20T16:47:10Z","id":"apr_01h455vb4pex5vsknk084sn0ap","normalized_sql":"update orders set status = $1 where id = $2","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","project_id":"prj_01h455vb4pex5vsknk084sn02q","reason":"Agreed with the customer","region":"us-east-1","requested_at":"2026-11-20T16:42:10Z","session_id":"8d41c6","sql":"update orders set status = 'refunded' where id = 4711","statement_kind":"update","status":"approved","target_tables":["public.orders"]}],"next_page_token":""}
+// ListApprovalRequestsResponse A page of approval requests.
+//
+// Example: {"approvals":[{"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decided_at":"2026-11-20T16:43:05Z","decided_by":"usr_4h2k9d","estimated_rows":1,"expires_at":"2026-11-20T16:47:10Z","id":"apr_01h455vb4pex5vsknk084sn0ap","normalized_sql":"update orders set status = $1 where id = $2","policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","project_id":"prj_01h455vb4pex5vsknk084sn02q","reason":"Agreed with the customer","region":"us-east-1","requested_at":"2026-11-20T16:42:10Z","session_id":"8d41c6","sql":"update orders set status = 'refunded' where id = 4711","statement_kind":"update","status":"approved","target_tables":["public.orders"]}],"next_page_token":""}
 type ListApprovalRequestsResponse struct {
-	Approvals     []ApprovalRequest `json:"approvals"`
-	NextPageToken *string           `json:"next_page_token,omitempty"`
+	// Approvals The approval requests of this page.
+	Approvals []ApprovalRequest `json:"approvals"`
+
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListAuditLogsResponse Example: {"entries":[{"bytes_out":0,"cache_status":"bypass","client_ip":"203.0.113.7","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decision_rule":"whereless_write","entry_hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","event":"blocked","id":"aud_01h455vb4pex5vsknk084sn0ad","latency_ms":0.4,"normalized_sql":"delete from orders","prev_hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","project_id":"prj_01h455vb4pex5vsknk084sn02q","query_hash":"a1b2c3d4e5f60718","reason":"DELETE without WHERE is never allowed","region":"us-east-1","rows_returned":0,"seq":1042,"session_id":"8d41c6","source":"wire","sql":"delete from orders","statement_kind":"delete","ts":"2026-11-20T16:42:10Z"}],"next_page_token":""}
+// ListAuditLogsResponse A page of audit entries.
+//
+// Example: {"entries":[{"bytes_out":0,"cache_status":"bypass","client_ip":"203.0.113.7","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","decision_rule":"whereless_write","entry_hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","event":"blocked","id":"aud_01h455vb4pex5vsknk084sn0ad","latency_ms":0.4,"normalized_sql":"delete from orders","prev_hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","project_id":"prj_01h455vb4pex5vsknk084sn02q","query_hash":"a1b2c3d4e5f60718","reason":"DELETE without WHERE is never allowed","region":"us-east-1","rows_returned":0,"seq":1042,"session_id":"8d41c6","source":"wire","sql":"delete from orders","statement_kind":"delete","ts":"2026-11-20T16:42:10Z"}],"next_page_token":""}
 type ListAuditLogsResponse struct {
-	Entries       []AuditLogEntry `json:"entries"`
-	NextPageToken *string         `json:"next_page_token,omitempty"`
+	// Entries The entries, newest first.
+	Entries []AuditLogEntry `json:"entries"`
+
+	// NextPageToken Absent or empty if this is the last page. To read on, ask for what is before the last entry.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListCacheRulesResponse Example: {"entries":[{"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}],"next_page_token":""}
+// ListCacheRulesResponse A page of query shapes.
+//
+// Example: {"entries":[{"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}],"next_page_token":""}
 type ListCacheRulesResponse struct {
-	Entries       []CacheRuleEntry `json:"entries"`
-	NextPageToken *string          `json:"next_page_token,omitempty"`
+	// Entries The query shapes of this page.
+	Entries []CacheRuleEntry `json:"entries"`
+
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListCustomDomainsResponse Example: {"domains":[{"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}],"next_page_token":""}
+// ListCustomDomainsResponse A page of custom domains.
+//
+// Example: {"domains":[{"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}],"next_page_token":""}
 type ListCustomDomainsResponse struct {
-	Domains       []CustomDomain `json:"domains"`
-	NextPageToken *string        `json:"next_page_token,omitempty"`
+	// Domains The custom domains of this page.
+	Domains []CustomDomain `json:"domains"`
+
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListDatabaseBranchesResponse Example: {"branches":[{"branch_name":"sandbox_01h455vb4p","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","database_id":"db_01h455vb4pex5vsknk084sn0db","discarded_at":null,"expires_at":"2026-11-21T16:42:10Z","id":"brn_01h455vb4pex5vsknk084sn0br","session_id":"8d41c6","status":"ready"}],"next_page_token":""}
+// ListDatabaseBranchesResponse A page of branches.
+//
+// Example: {"branches":[{"branch_name":"sandbox_01h455vb4p","created_at":"2026-11-20T16:42:10Z","credential_id":"agt_01h455vb4pex5vsknk084sn0ag","database_id":"db_01h455vb4pex5vsknk084sn0db","discarded_at":null,"expires_at":"2026-11-21T16:42:10Z","id":"brn_01h455vb4pex5vsknk084sn0br","session_id":"8d41c6","status":"ready"}],"next_page_token":""}
 type ListDatabaseBranchesResponse struct {
-	Branches      []DatabaseBranch `json:"branches"`
-	NextPageToken *string          `json:"next_page_token,omitempty"`
+	// Branches The branches of this page.
+	Branches []DatabaseBranch `json:"branches"`
+
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListDatabasesResponse Example: {"databases":[{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}],"next_page_token":"eyJrIjoiMjAyNi0xMS0wMiJ9"}
+// ListDatabasesResponse A page of databases.
+//
+// Example: {"databases":[{"auto_read_routing":false,"cache_config":{"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60},"connection_string":"postgresql://shop_app:YOUR_PASSWORD@k7f3q2m9xw.proxy.pgbeam.app:5432/shop?sslmode=require","created_at":"2026-11-02T09:15:00Z","host":"db.internal.example.com","id":"db_01h455vb4pex5vsknk084sn0db","name":"shop","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"pool_region":"us-east-1","port":5432,"project_id":"prj_01h455vb4pex5vsknk084sn02q","query_timeout_ms":30000,"role":"primary","ssl_mode":"verify-full","updated_at":"2026-11-20T16:42:10Z","username":"shop_app"}],"next_page_token":"eyJrIjoiMjAyNi0xMS0wMiJ9"}
 type ListDatabasesResponse struct {
-	Databases     []Database `json:"databases"`
-	NextPageToken *string    `json:"next_page_token,omitempty"`
+	// Databases The databases of this page.
+	Databases []Database `json:"databases"`
+
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
 }
 
-// ListOrganizationsResponse Example: {"organizations":[{"id":"org_8fk2m1","name":"Acme","role":"admin","slug":"acme"}]}
+// ListOrganizationsResponse All organizations of the caller.
+//
+// Example: {"organizations":[{"id":"org_8fk2m1","name":"Acme","role":"admin","slug":"acme"}]}
 type ListOrganizationsResponse struct {
+	// Organizations The organizations.
 	Organizations []OrganizationSummary `json:"organizations"`
 }
 
-// ListPlansResponse Example: {"plans":[{"annual_price":990,"description":"For teams that run agents in production","label":"Scale","limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"monthly_price":99,"name":"scale","overage_text":"$0.10 per 1000 queries, $0.20 per GB","trial_days":14}]}
+// ListPlansResponse All plans.
+//
+// Example: {"plans":[{"annual_price":990,"description":"For teams that run agents in production","label":"Scale","limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"monthly_price":99,"name":"scale","overage_text":"$0.10 per 1000 queries, $0.20 per GB","trial_days":14}]}
 type ListPlansResponse struct {
+	// Plans The plans, cheapest first.
 	Plans []PlanInfo `json:"plans"`
 }
 
-// ListPolicyProfilesResponse Example: {"next_page_token":"","policies":[{"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"created_at":"2026-11-02T09:15:00Z","egress_bytes_per_day":104857600,"id":"pol_01h455vb4pex5vsknk084sn0pk","masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","project_id":"prj_01h455vb4pex5vsknk084sn02q","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"updated_at":"2026-11-20T16:42:10Z","write_mode":"normal"}]}
+// ListPolicyProfilesResponse A page of policy profiles.
+//
+// Example: {"next_page_token":"","policies":[{"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"created_at":"2026-11-02T09:15:00Z","egress_bytes_per_day":104857600,"id":"pol_01h455vb4pex5vsknk084sn0pk","masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","project_id":"prj_01h455vb4pex5vsknk084sn02q","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"updated_at":"2026-11-20T16:42:10Z","write_mode":"normal"}]}
 type ListPolicyProfilesResponse struct {
-	NextPageToken *string         `json:"next_page_token,omitempty"`
-	Policies      []PolicyProfile `json:"policies"`
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Policies The policy profiles of this page.
+	Policies []PolicyProfile `json:"policies"`
 }
 
-// ListProjectsResponse Example: {"next_page_token":"","projects":[{"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}],"total":1}
+// ListProjectsResponse A page of projects.
+//
+// Example: {"next_page_token":"","projects":[{"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}],"total":1}
 type ListProjectsResponse struct {
-	NextPageToken *string   `json:"next_page_token,omitempty"`
-	Projects      []Project `json:"projects"`
-	Total         int       `json:"total"`
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Projects The projects of this page.
+	Projects []Project `json:"projects"`
+
+	// Total How many projects there are on all pages together.
+	Total int `json:"total"`
 }
 
-// ListRegionsResponse Example: {"regions":[{"available":true,"continent":"NA","country":"US","id":"us-east-1","name":"US East (N. Virginia)","provider":"aws","status":"active"}]}
+// ListRegionsResponse All regions.
+//
+// Example: {"regions":[{"available":true,"continent":"NA","country":"US","id":"us-east-1","name":"US East (N. Virginia)","provider":"aws","status":"active"}]}
 type ListRegionsResponse struct {
+	// Regions The regions.
 	Regions []Region `json:"regions"`
 }
 
-// ListReplicasResponse Example: {"next_page_token":"","replicas":[{"created_at":"2026-11-02T09:15:00Z","database_id":"db_01h455vb4pex5vsknk084sn0db","host":"replica-1.internal.example.com","id":"rep_01h455vb4pex5vsknk084sn0rp","port":5432,"ssl_mode":"verify-full","updated_at":"2026-11-02T09:15:00Z"}]}
+// ListReplicasResponse All read replicas of a database.
+//
+// Example: {"next_page_token":"","replicas":[{"created_at":"2026-11-02T09:15:00Z","database_id":"db_01h455vb4pex5vsknk084sn0db","host":"replica-1.internal.example.com","id":"rep_01h455vb4pex5vsknk084sn0rp","port":5432,"ssl_mode":"verify-full","updated_at":"2026-11-02T09:15:00Z"}]}
 type ListReplicasResponse struct {
-	NextPageToken *string   `json:"next_page_token,omitempty"`
-	Replicas      []Replica `json:"replicas"`
+	// NextPageToken Always absent or empty, as the list is not paged.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Replicas The replicas.
+	Replicas []Replica `json:"replicas"`
 }
 
-// ListSelfHostEnrollmentsResponse Example: {"enrollments":[{"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}]}
+// ListSelfHostEnrollmentsResponse All enrollments of an organization.
+//
+// Example: {"enrollments":[{"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}]}
 type ListSelfHostEnrollmentsResponse struct {
+	// Enrollments The enrollments, newest first, revoked ones included.
 	Enrollments []SelfHostEnrollment `json:"enrollments"`
 }
 
-// ListWebhookEndpointsResponse Example: {"next_page_token":"","webhooks":[{"created_at":"2026-11-02T09:15:00Z","description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","id":"whk_01h455vb4pex5vsknk084sn0wh","project_id":"prj_01h455vb4pex5vsknk084sn02q","updated_at":"2026-11-20T16:42:10Z","url":"https://hooks.example.com/pgbeam"}]}
+// ListWebhookEndpointsResponse A page of webhook endpoints.
+//
+// Example: {"next_page_token":"","webhooks":[{"created_at":"2026-11-02T09:15:00Z","description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","id":"whk_01h455vb4pex5vsknk084sn0wh","project_id":"prj_01h455vb4pex5vsknk084sn02q","updated_at":"2026-11-20T16:42:10Z","url":"https://hooks.example.com/pgbeam"}]}
 type ListWebhookEndpointsResponse struct {
-	NextPageToken *string           `json:"next_page_token,omitempty"`
-	Webhooks      []WebhookEndpoint `json:"webhooks"`
+	// NextPageToken Token of the next page; absent or empty if this is the last.
+	NextPageToken *string `json:"next_page_token,omitempty"`
+
+	// Webhooks The webhook endpoints of this page.
+	Webhooks []WebhookEndpoint `json:"webhooks"`
 }
 
-// MaskingRule Example: {"column":"email","kind":"hash","table":"public.customers"}
+// MaskingRule A column whose values are hidden, also where a view shows it.
+//
+// Example: {"column":"email","kind":"hash","table":"public.customers"}
 type MaskingRule struct {
-	Column string          `json:"column"`
-	Kind   MaskingRuleKind `json:"kind"`
-	Table  string          `json:"table"`
+	// Column The column.
+	Column string `json:"column"`
+
+	// Kind What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
+	Kind MaskingRuleKind `json:"kind"`
+
+	// Table Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+	Table string `json:"table"`
 }
 
-// MaskingRuleKind defines model for MaskingRule.Kind.
+// MaskingRuleKind What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
 type MaskingRuleKind string
 
-// McpRequest Example: {"id":"1","jsonrpc":"2.0","method":"tools/call","params":{"arguments":{"query":"create project"},"name":"search_endpoints"}}
+// McpRequest A JSON-RPC 2.0 message to the MCP server.
+//
+// Example: {"id":"1","jsonrpc":"2.0","method":"tools/call","params":{"arguments":{"query":"create project"},"name":"search_endpoints"}}
 type McpRequest struct {
-	ID      *string                 `json:"id,omitempty"`
-	Jsonrpc McpRequestJsonrpc       `json:"jsonrpc"`
-	Method  McpRequestMethod        `json:"method"`
-	Params  *map[string]interface{} `json:"params,omitempty"`
+	// ID Id that the answer repeats. Absent in a notification, which gets no answer.
+	ID *string `json:"id,omitempty"`
+
+	// Jsonrpc Version of JSON-RPC, always `2.0`.
+	Jsonrpc McpRequestJsonrpc `json:"jsonrpc"`
+
+	// Method What is asked for.
+	Method McpRequestMethod `json:"method"`
+
+	// Params Arguments of the method; which ones depends on it.
+	Params *map[string]interface{} `json:"params,omitempty"`
 }
 
-// McpRequestJsonrpc defines model for McpRequest.Jsonrpc.
+// McpRequestJsonrpc Version of JSON-RPC, always `2.0`.
 type McpRequestJsonrpc string
 
-// McpRequestMethod defines model for McpRequest.Method.
+// McpRequestMethod What is asked for.
 type McpRequestMethod string
 
-// McpResponse Example: {"id":"1","jsonrpc":"2.0","result":{"content":[{"text":"createProject POST /v1/projects","type":"text"}]}}
+// McpResponse A JSON-RPC 2.0 answer of the MCP server: either a result or an error.
+//
+// Example: {"id":"1","jsonrpc":"2.0","result":{"content":[{"text":"createProject POST /v1/projects","type":"text"}]}}
 type McpResponse struct {
+	// Error What went wrong with the message itself. Absent if there is a result.
 	Error *struct {
-		Code    *int    `json:"code,omitempty"`
+		// Code Code of JSON-RPC, such as -32601 for an unknown method.
+		Code *int `json:"code,omitempty"`
+
+		// Message What went wrong, in a sentence.
 		Message *string `json:"message,omitempty"`
 	} `json:"error,omitempty"`
-	ID      nullable.Nullable[string] `json:"id"`
-	Jsonrpc McpResponseJsonrpc        `json:"jsonrpc"`
-	Result  *map[string]interface{}   `json:"result,omitempty"`
+
+	// ID Id of the message that this answers; null if that could not be read.
+	ID nullable.Nullable[string] `json:"id"`
+
+	// Jsonrpc Version of JSON-RPC, always `2.0`.
+	Jsonrpc McpResponseJsonrpc `json:"jsonrpc"`
+
+	// Result The result; what it contains depends on the method. Absent if there is an error.
+	Result *map[string]interface{} `json:"result,omitempty"`
 }
 
-// McpResponseJsonrpc defines model for McpResponse.Jsonrpc.
+// McpResponseJsonrpc Version of JSON-RPC, always `2.0`.
 type McpResponseJsonrpc string
 
-// MetricsSnapshot Example: {"active_connections":12,"avg_connect_ms":1.2,"avg_latency_ms":3.1,"avg_query_ms":2.6,"cache_hits":911,"cache_misses":120,"created_at":"2026-11-20T16:42:10Z","id":"met_01h455vb4pex5vsknk084sn0mt","p99_latency_ms":21.7,"project_id":"prj_01h455vb4pex5vsknk084sn02q","queries_total":1840,"region":"us-east-1"}
+// MetricsSnapshot What the data planes of one region measured in one interval.
+//
+// Example: {"active_connections":12,"avg_connect_ms":1.2,"avg_latency_ms":3.1,"avg_query_ms":2.6,"cache_hits":911,"cache_misses":120,"created_at":"2026-11-20T16:42:10Z","id":"met_01h455vb4pex5vsknk084sn0mt","p99_latency_ms":21.7,"project_id":"prj_01h455vb4pex5vsknk084sn02q","queries_total":1840,"region":"us-east-1"}
 type MetricsSnapshot struct {
-	ActiveConnections int       `json:"active_connections"`
-	AvgConnectMs      *float64  `json:"avg_connect_ms,omitempty"`
-	AvgLatencyMs      float64   `json:"avg_latency_ms"`
-	AvgQueryMs        *float64  `json:"avg_query_ms,omitempty"`
-	CacheHits         int64     `json:"cache_hits"`
-	CacheMisses       int64     `json:"cache_misses"`
-	CreatedAt         time.Time `json:"created_at"`
-	ID                string    `json:"id"`
-	P99LatencyMs      float64   `json:"p99_latency_ms"`
-	ProjectID         string    `json:"project_id"`
-	QueriesTotal      int64     `json:"queries_total"`
-	Region            string    `json:"region"`
+	// ActiveConnections Client connections open at the end of the interval.
+	ActiveConnections int `json:"active_connections"`
+
+	// AvgConnectMs Mean time to get a connection to the database, in milliseconds. Absent if none was needed.
+	AvgConnectMs *float64 `json:"avg_connect_ms,omitempty"`
+
+	// AvgLatencyMs Mean time from a query to the end of its answer, in milliseconds.
+	AvgLatencyMs float64 `json:"avg_latency_ms"`
+
+	// AvgQueryMs Mean time that the database took for a query, in milliseconds. Absent if none reached it.
+	AvgQueryMs *float64 `json:"avg_query_ms,omitempty"`
+
+	// CacheHits Queries answered from the cache.
+	CacheHits int64 `json:"cache_hits"`
+
+	// CacheMisses Queries that might have been answered from the cache but were not in it.
+	CacheMisses int64 `json:"cache_misses"`
+
+	// CreatedAt When the interval ended.
+	CreatedAt time.Time `json:"created_at"`
+
+	// ID Id of the snapshot.
+	ID string `json:"id"`
+
+	// P99LatencyMs Time that 99 in 100 queries stayed below, in milliseconds.
+	P99LatencyMs float64 `json:"p99_latency_ms"`
+
+	// ProjectID Project that was measured.
+	ProjectID string `json:"project_id"`
+
+	// QueriesTotal Queries in the interval.
+	QueriesTotal int64 `json:"queries_total"`
+
+	// Region Region that was measured.
+	Region string `json:"region"`
 }
 
-// MigrationFinding Example: {"hint":"use CREATE INDEX CONCURRENTLY, outside a transaction","message":"CREATE INDEX blocks writes to orders until the index is built","rule":"missing_concurrently","severity":"error","statement":"create index orders_status on orders (status)"}
+// MigrationFinding Something unsafe about a statement.
+//
+// Example: {"hint":"use CREATE INDEX CONCURRENTLY, outside a transaction","message":"CREATE INDEX blocks writes to orders until the index is built","rule":"missing_concurrently","severity":"error","statement":"create index orders_status on orders (status)"}
 type MigrationFinding struct {
-	Hint      *string                  `json:"hint,omitempty"`
-	Message   string                   `json:"message"`
-	Rule      string                   `json:"rule"`
-	Severity  MigrationFindingSeverity `json:"severity"`
-	Statement *string                  `json:"statement,omitempty"`
+	// Hint How to do it safely. Absent if there is no safer way.
+	Hint *string `json:"hint,omitempty"`
+
+	// Message What the statement does to a database in use.
+	Message string `json:"message"`
+
+	// Rule Rule that found it, such as `missing_concurrently`, `drop_column` or `alter_column_type`.
+	Rule string `json:"rule"`
+
+	// Severity `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+	Severity MigrationFindingSeverity `json:"severity"`
+
+	// Statement The statement. Absent if the finding is about the migration as a whole.
+	Statement *string `json:"statement,omitempty"`
 }
 
-// MigrationFindingSeverity defines model for MigrationFinding.Severity.
+// MigrationFindingSeverity `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
 type MigrationFindingSeverity string
 
-// MigrationLintRequest Example: {"database_id":"db_01h455vb4pex5vsknk084sn0db","sql":"create index orders_status on orders (status);"}
+// MigrationLintRequest A migration to check.
+//
+// Example: {"database_id":"db_01h455vb4pex5vsknk084sn0db","sql":"create index orders_status on orders (status);"}
 type MigrationLintRequest struct {
+	// DatabaseID Database that the migration is for (`db_…`), so that its schema can be considered. Absent: the text alone decides.
 	DatabaseID *string `json:"database_id,omitempty"`
-	SQL        string  `json:"sql"`
+
+	// SQL The statements of the migration, separated by semicolons, at most 1 MiB.
+	SQL string `json:"sql"`
 }
 
-// MigrationLintResponse Example: {"findings":[{"hint":"use CREATE INDEX CONCURRENTLY, outside a transaction","message":"CREATE INDEX blocks writes to orders until the index is built","rule":"missing_concurrently","severity":"error","statement":"create index orders_status on orders (status)"}],"safe":false}
+// MigrationLintResponse What is unsafe about a migration.
+//
+// Example: {"findings":[{"hint":"use CREATE INDEX CONCURRENTLY, outside a transaction","message":"CREATE INDEX blocks writes to orders until the index is built","rule":"missing_concurrently","severity":"error","statement":"create index orders_status on orders (status)"}],"safe":false}
 type MigrationLintResponse struct {
+	// Findings The findings, in the order of the statements. Empty: there are none.
 	Findings []MigrationFinding `json:"findings"`
-	Safe     bool               `json:"safe"`
+
+	// Safe Whether no finding is an error. Warnings may remain.
+	Safe bool `json:"safe"`
 }
 
-// OrganizationPlan Example: {"billing_provider":"stripe","created_at":"2026-11-02T09:15:00Z","current_period_end":"2026-12-01T00:00:00Z","custom_pricing":false,"enabled":true,"limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"org_id":"org_8fk2m1","plan":"scale","spend_capped":false,"spend_capped_at":null,"spend_limit":250,"subscription_status":"active","updated_at":"2026-11-20T16:42:10Z"}
+// OrganizationPlan What an organization has subscribed to, what that permits, and what usage beyond it may cost.
+//
+// Example: {"billing_provider":"stripe","created_at":"2026-11-02T09:15:00Z","current_period_end":"2026-12-01T00:00:00Z","custom_pricing":false,"enabled":true,"limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"org_id":"org_8fk2m1","plan":"scale","spend_capped":false,"spend_capped_at":null,"spend_limit":250,"subscription_status":"active","updated_at":"2026-11-20T16:42:10Z"}
 type OrganizationPlan struct {
-	BillingProvider  *OrganizationPlanBillingProvider `json:"billing_provider,omitempty"`
-	CreatedAt        *time.Time                       `json:"created_at,omitempty"`
-	CurrentPeriodEnd *time.Time                       `json:"current_period_end,omitempty"`
-	CustomPricing    *bool                            `json:"custom_pricing,omitempty"`
-	Enabled          *bool                            `json:"enabled,omitempty"`
+	// BillingProvider Who bills the subscription: `stripe`, `vercel`, `aws`, or `manual` for an invoice or no billing at all.
+	BillingProvider *OrganizationPlanBillingProvider `json:"billing_provider,omitempty"`
 
-	// Limits Example: {"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400}
-	Limits             PlanLimits                          `json:"limits"`
-	OrgID              string                              `json:"org_id"`
-	Plan               OrganizationPlanPlan                `json:"plan"`
-	SpendCapped        *bool                               `json:"spend_capped,omitempty"`
-	SpendCappedAt      nullable.Nullable[time.Time]        `json:"spend_capped_at,omitempty"`
-	SpendLimit         nullable.Nullable[float64]          `json:"spend_limit,omitempty"`
+	// CreatedAt When the plan was first recorded.
+	CreatedAt *time.Time `json:"created_at,omitempty"`
+
+	// CurrentPeriodEnd When the current billing period ends and usage counts from zero again.
+	CurrentPeriodEnd *time.Time `json:"current_period_end,omitempty"`
+
+	// CustomPricing Whether prices and limits were agreed individually rather than taken from the plan.
+	CustomPricing *bool `json:"custom_pricing,omitempty"`
+
+	// Enabled Whether the organization may be used. False suspends all its projects.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Limits What the plan permits.
+	Limits PlanLimits `json:"limits"`
+
+	// OrgID Organization that the plan is of.
+	OrgID string `json:"org_id"`
+
+	// Plan The plan: `starter`, `pro`, `scale` or `enterprise`. A self-run server has `enterprise`.
+	Plan OrganizationPlanPlan `json:"plan"`
+
+	// SpendCapped Whether the spend limit is reached, so that agent and human logins are refused until the next month or until the limit is raised or lifted.
+	SpendCapped *bool `json:"spend_capped,omitempty"`
+
+	// SpendCappedAt When the spend limit was reached; null if it is not.
+	SpendCappedAt nullable.Nullable[time.Time] `json:"spend_capped_at,omitempty"`
+
+	// SpendLimit What usage beyond the plan may cost in a calendar month (UTC), in US dollars. 0 permits no such usage; null is no limit.
+	SpendLimit nullable.Nullable[float64] `json:"spend_limit,omitempty"`
+
+	// SubscriptionStatus State of the subscription at the billing provider; `none` if there is no subscription.
 	SubscriptionStatus *OrganizationPlanSubscriptionStatus `json:"subscription_status,omitempty"`
-	UpdatedAt          *time.Time                          `json:"updated_at,omitempty"`
+
+	// UpdatedAt When the plan or the spend limit last changed.
+	UpdatedAt *time.Time `json:"updated_at,omitempty"`
 }
 
-// OrganizationPlanBillingProvider defines model for OrganizationPlan.BillingProvider.
+// OrganizationPlanBillingProvider Who bills the subscription: `stripe`, `vercel`, `aws`, or `manual` for an invoice or no billing at all.
 type OrganizationPlanBillingProvider string
 
-// OrganizationPlanPlan defines model for OrganizationPlan.Plan.
+// OrganizationPlanPlan The plan: `starter`, `pro`, `scale` or `enterprise`. A self-run server has `enterprise`.
 type OrganizationPlanPlan string
 
-// OrganizationPlanSubscriptionStatus defines model for OrganizationPlan.SubscriptionStatus.
+// OrganizationPlanSubscriptionStatus State of the subscription at the billing provider; `none` if there is no subscription.
 type OrganizationPlanSubscriptionStatus string
 
-// OrganizationSummary Example: {"id":"org_8fk2m1","name":"Acme","role":"admin","slug":"acme"}
+// OrganizationSummary An organization, as one of its members sees it.
+//
+// Example: {"id":"org_8fk2m1","name":"Acme","role":"admin","slug":"acme"}
 type OrganizationSummary struct {
-	ID   string  `json:"id"`
-	Name string  `json:"name"`
+	// ID Id of the organization (`org_…`).
+	ID string `json:"id"`
+
+	// Name Name of the organization for people.
+	Name string `json:"name"`
+
+	// Role The caller's role in the organization, such as `member`, `admin` or `owner`. Absent for an API key, which has no role.
 	Role *string `json:"role,omitempty"`
-	Slug string  `json:"slug"`
+
+	// Slug Name of the organization in web addresses.
+	Slug string `json:"slug"`
 }
 
-// PiiSuggestion Example: {"column":"email","confidence":0.95,"data_type":"text","mask_kind":"hash","pii_type":"email","reasons":["the column is named email","20 of 20 samples look like e-mail addresses"],"sample_match_count":20,"sample_size":20,"schema":"public","table":"customers"}
+// PiiSuggestion A column that seems to hold personal or secret data, and how to mask it.
+//
+// Example: {"column":"email","confidence":0.95,"data_type":"text","mask_kind":"hash","pii_type":"email","reasons":["the column is named email","20 of 20 samples look like e-mail addresses"],"sample_match_count":20,"sample_size":20,"schema":"public","table":"customers"}
 type PiiSuggestion struct {
-	Column           string                `json:"column"`
-	Confidence       float32               `json:"confidence"`
-	DataType         string                `json:"data_type"`
-	MaskKind         PiiSuggestionMaskKind `json:"mask_kind"`
-	PiiType          PiiSuggestionPiiType  `json:"pii_type"`
-	Reasons          []string              `json:"reasons"`
-	SampleMatchCount *int                  `json:"sample_match_count,omitempty"`
-	SampleSize       *int                  `json:"sample_size,omitempty"`
-	Schema           string                `json:"schema"`
-	Table            string                `json:"table"`
+	// Column The column.
+	Column string `json:"column"`
+
+	// Confidence How certain this is, 0 to 1.
+	Confidence float32 `json:"confidence"`
+
+	// DataType Type of the column, as PostgreSQL writes it.
+	DataType string `json:"data_type"`
+
+	// MaskKind How it should be masked: `hash` keeps equal values equal, `redact` replaces text by a fixed word, `null` leaves nothing.
+	MaskKind PiiSuggestionMaskKind `json:"mask_kind"`
+
+	// PiiType What the column seems to hold.
+	PiiType PiiSuggestionPiiType `json:"pii_type"`
+
+	// Reasons What speaks for it, in words, without any value from the table.
+	Reasons []string `json:"reasons"`
+
+	// SampleMatchCount How many of the values looked at have the form expected.
+	SampleMatchCount *int `json:"sample_match_count,omitempty"`
+
+	// SampleSize How many values were looked at. 0 if the name alone decided.
+	SampleSize *int `json:"sample_size,omitempty"`
+
+	// Schema Schema that the table is in.
+	Schema string `json:"schema"`
+
+	// Table Table that the column is in.
+	Table string `json:"table"`
 }
 
-// PiiSuggestionMaskKind defines model for PiiSuggestion.MaskKind.
+// PiiSuggestionMaskKind How it should be masked: `hash` keeps equal values equal, `redact` replaces text by a fixed word, `null` leaves nothing.
 type PiiSuggestionMaskKind string
 
-// PiiSuggestionPiiType defines model for PiiSuggestion.PiiType.
+// PiiSuggestionPiiType What the column seems to hold.
 type PiiSuggestionPiiType string
 
-// PlanInfo Example: {"annual_price":990,"description":"For teams that run agents in production","label":"Scale","limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"monthly_price":99,"name":"scale","overage_text":"$0.10 per 1000 queries, $0.20 per GB","trial_days":14}
+// PlanInfo A plan that can be subscribed to.
+//
+// Example: {"annual_price":990,"description":"For teams that run agents in production","label":"Scale","limits":{"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400},"monthly_price":99,"name":"scale","overage_text":"$0.10 per 1000 queries, $0.20 per GB","trial_days":14}
 type PlanInfo struct {
-	AnnualPrice *int    `json:"annual_price,omitempty"`
+	// AnnualPrice Price of a year in whole US dollars, if paid yearly. Absent if the plan cannot be paid yearly.
+	AnnualPrice *int `json:"annual_price,omitempty"`
+
+	// Description Whom the plan is for, in a sentence.
 	Description *string `json:"description,omitempty"`
-	Label       string  `json:"label"`
 
-	// Limits Example: {"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400}
-	Limits       PlanLimits `json:"limits"`
-	MonthlyPrice int        `json:"monthly_price"`
-	Name         string     `json:"name"`
-	OverageText  *string    `json:"overage_text,omitempty"`
-	TrialDays    *int       `json:"trial_days,omitempty"`
+	// Label Name of the plan for people, such as `Pro`.
+	Label string `json:"label"`
+
+	// Limits What the plan permits.
+	Limits PlanLimits `json:"limits"`
+
+	// MonthlyPrice Price of a month in whole US dollars, if paid monthly. 0 is free or by agreement.
+	MonthlyPrice int `json:"monthly_price"`
+
+	// Name Name of the plan for programs, such as `pro`.
+	Name string `json:"name"`
+
+	// OverageText What usage beyond the limits costs, in words.
+	OverageText *string `json:"overage_text,omitempty"`
+
+	// TrialDays Days that the plan can be tried without paying. Absent or 0 is no trial.
+	TrialDays *int `json:"trial_days,omitempty"`
 }
 
-// PlanLimits Example: {"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400}
+// PlanLimits What a plan permits. 0 is unlimited, everywhere.
+//
+// Example: {"audit_retention_days":90,"bytes_per_month":200000000000,"included_seats":5,"max_agent_credentials":0,"max_connections":500,"max_databases":50,"max_projects":100,"max_query_shapes":10000,"queries_per_day":2000000,"queries_per_second":250,"sandbox_idle_seconds":300,"sandbox_max_branches":10,"sandbox_max_upstream_bytes":10737418240,"sandbox_ttl_seconds":86400}
 type PlanLimits struct {
-	AuditRetentionDays      int   `json:"audit_retention_days"`
-	BytesPerMonth           int64 `json:"bytes_per_month"`
-	IncludedSeats           int   `json:"included_seats"`
-	MaxAgentCredentials     int   `json:"max_agent_credentials"`
-	MaxConnections          int   `json:"max_connections"`
-	MaxDatabases            int   `json:"max_databases"`
-	MaxProjects             int   `json:"max_projects"`
-	MaxQueryShapes          int   `json:"max_query_shapes"`
-	QueriesPerDay           int64 `json:"queries_per_day"`
-	QueriesPerSecond        int   `json:"queries_per_second"`
-	SandboxIdleSeconds      int   `json:"sandbox_idle_seconds"`
-	SandboxMaxBranches      int   `json:"sandbox_max_branches"`
+	// AuditRetentionDays Days that audit entries are kept.
+	AuditRetentionDays int `json:"audit_retention_days"`
+
+	// BytesPerMonth Bytes sent to clients in a calendar month, all projects together.
+	BytesPerMonth int64 `json:"bytes_per_month"`
+
+	// IncludedSeats Members of the organization that cost nothing extra.
+	IncludedSeats int `json:"included_seats"`
+
+	// MaxAgentCredentials Agent and human credentials of the organization that are not revoked.
+	MaxAgentCredentials int `json:"max_agent_credentials"`
+
+	// MaxConnections Client connections open to a project at once.
+	MaxConnections int `json:"max_connections"`
+
+	// MaxDatabases Databases in a project.
+	MaxDatabases int `json:"max_databases"`
+
+	// MaxProjects Projects of the organization.
+	MaxProjects int `json:"max_projects"`
+
+	// MaxQueryShapes Query shapes that are tracked for a project, for insights and cache rules.
+	MaxQueryShapes int `json:"max_query_shapes"`
+
+	// QueriesPerDay Queries in a UTC day, all projects together, those answered from the cache included.
+	QueriesPerDay int64 `json:"queries_per_day"`
+
+	// QueriesPerSecond Queries a second, for a project.
+	QueriesPerSecond int `json:"queries_per_second"`
+
+	// SandboxIdleSeconds Seconds without use after which a sandbox branch stops running until it is used again.
+	SandboxIdleSeconds int `json:"sandbox_idle_seconds"`
+
+	// SandboxMaxBranches Sandbox branches of the organization that exist at once.
+	SandboxMaxBranches int `json:"sandbox_max_branches"`
+
+	// SandboxMaxUpstreamBytes Size in bytes of the largest database that a sandbox branch may be made of.
 	SandboxMaxUpstreamBytes int64 `json:"sandbox_max_upstream_bytes"`
-	SandboxTTLSeconds       int   `json:"sandbox_ttl_seconds"`
+
+	// SandboxTTLSeconds Seconds after which a sandbox branch is discarded.
+	SandboxTTLSeconds int `json:"sandbox_ttl_seconds"`
 }
 
-// PolicyProfile Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"created_at":"2026-11-02T09:15:00Z","egress_bytes_per_day":104857600,"id":"pol_01h455vb4pex5vsknk084sn0pk","masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","project_id":"prj_01h455vb4pex5vsknk084sn02q","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"updated_at":"2026-11-20T16:42:10Z","write_mode":"normal"}
+// PolicyProfile Rules that logins are held to. Every statement is parsed and decided before it runs; what is not understood is refused.
+//
+// Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"created_at":"2026-11-02T09:15:00Z","egress_bytes_per_day":104857600,"id":"pol_01h455vb4pex5vsknk084sn0pk","masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","project_id":"prj_01h455vb4pex5vsknk084sn02q","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"updated_at":"2026-11-20T16:42:10Z","write_mode":"normal"}
 type PolicyProfile struct {
-	AccessMode             PolicyProfileAccessMode       `json:"access_mode"`
-	ApprovalAutoMaxRows    *int                          `json:"approval_auto_max_rows,omitempty"`
-	ApprovalMode           *PolicyProfileApprovalMode    `json:"approval_mode,omitempty"`
-	ApprovalTimeoutSeconds *int                          `json:"approval_timeout_seconds,omitempty"`
-	BudgetQueriesPerDay    *int                          `json:"budget_queries_per_day,omitempty"`
-	BudgetQueriesPerHour   *int                          `json:"budget_queries_per_hour,omitempty"`
-	CreatedAt              time.Time                     `json:"created_at"`
-	EgressBytesPerDay      *int64                        `json:"egress_bytes_per_day,omitempty"`
-	ID                     string                        `json:"id"`
-	MaskingRules           []MaskingRule                 `json:"masking_rules"`
-	MaxAffectedRows        *int                          `json:"max_affected_rows,omitempty"`
-	MaxRows                *int                          `json:"max_rows,omitempty"`
-	MigrationSafety        *PolicyProfileMigrationSafety `json:"migration_safety,omitempty"`
-	Name                   string                        `json:"name"`
-	ProjectID              string                        `json:"project_id"`
-	RowFilters             *[]RowFilter                  `json:"row_filters,omitempty"`
+	// AccessMode `read_only` permits reads; `read_write` permits writes too, as far as the other rules do.
+	AccessMode PolicyProfileAccessMode `json:"access_mode"`
 
-	// StatementRules Example: {"allow":["select","explain","show"],"deny":["copy"]}
-	StatementRules     *StatementRules         `json:"statement_rules,omitempty"`
-	StatementTimeoutMs *int                    `json:"statement_timeout_ms,omitempty"`
-	TableAllowlist     []string                `json:"table_allowlist"`
-	TableDenylist      []string                `json:"table_denylist"`
-	UpdatedAt          time.Time               `json:"updated_at"`
-	WriteMode          *PolicyProfileWriteMode `json:"write_mode,omitempty"`
+	// ApprovalAutoMaxRows Rows up to which a change of data needs no reviewer. 0 is none: every one waits. Changes of the schema always wait.
+	ApprovalAutoMaxRows *int `json:"approval_auto_max_rows,omitempty"`
+
+	// ApprovalMode Which statements wait for a reviewer: none when `off`, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+	ApprovalMode *PolicyProfileApprovalMode `json:"approval_mode,omitempty"`
+
+	// ApprovalTimeoutSeconds Seconds that a statement waits for a reviewer before it is refused. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+	ApprovalTimeoutSeconds *int `json:"approval_timeout_seconds,omitempty"`
+
+	// BudgetQueriesPerDay Queries that each credential may run in a UTC day. 0 is unlimited.
+	BudgetQueriesPerDay *int `json:"budget_queries_per_day,omitempty"`
+
+	// BudgetQueriesPerHour Queries that each credential may run in a clock hour (UTC). 0 is unlimited.
+	BudgetQueriesPerHour *int `json:"budget_queries_per_hour,omitempty"`
+
+	// CreatedAt When the profile was created.
+	CreatedAt time.Time `json:"created_at"`
+
+	// EgressBytesPerDay Bytes of results that each credential may receive in a UTC day. 0 is unlimited.
+	EgressBytesPerDay *int64 `json:"egress_bytes_per_day,omitempty"`
+
+	// ID Id of the policy profile (`pol_…`).
+	ID string `json:"id"`
+
+	// MaskingRules Columns whose values are hidden.
+	MaskingRules []MaskingRule `json:"masking_rules"`
+
+	// MaxAffectedRows Rows that one write may change; one that changes more is undone and refused. 0 is unlimited.
+	MaxAffectedRows *int `json:"max_affected_rows,omitempty"`
+
+	// MaxRows Rows that a statement may return; the rest is cut off, with a notice. 0 is unlimited.
+	MaxRows *int `json:"max_rows,omitempty"`
+
+	// MigrationSafety What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, a notice with `warn`, refusal with `block`.
+	MigrationSafety *PolicyProfileMigrationSafety `json:"migration_safety,omitempty"`
+
+	// Name Name of the profile, 1 to 128 characters, unique in the project.
+	Name string `json:"name"`
+
+	// ProjectID Project that the profile belongs to. It cannot be changed.
+	ProjectID string `json:"project_id"`
+
+	// RowFilters Conditions that limit which rows are visible.
+	RowFilters *[]RowFilter `json:"row_filters,omitempty"`
+
+	// StatementRules Kinds of statements that are permitted or refused, within the access mode.
+	StatementRules *StatementRules `json:"statement_rules,omitempty"`
+
+	// StatementTimeoutMs Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0 is the database's own.
+	StatementTimeoutMs *int `json:"statement_timeout_ms,omitempty"`
+
+	// TableAllowlist Relations that statements may use. Empty: all of them, the denylist aside.
+	TableAllowlist []string `json:"table_allowlist"`
+
+	// TableDenylist Relations that no statement may use.
+	TableDenylist []string `json:"table_denylist"`
+
+	// UpdatedAt When the profile was last changed.
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// WriteMode What becomes of writes: `normal` keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database.
+	WriteMode *PolicyProfileWriteMode `json:"write_mode,omitempty"`
 }
 
-// PolicyProfileAccessMode defines model for PolicyProfile.AccessMode.
+// PolicyProfileAccessMode `read_only` permits reads; `read_write` permits writes too, as far as the other rules do.
 type PolicyProfileAccessMode string
 
-// PolicyProfileApprovalMode defines model for PolicyProfile.ApprovalMode.
+// PolicyProfileApprovalMode Which statements wait for a reviewer: none when `off`, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
 type PolicyProfileApprovalMode string
 
-// PolicyProfileMigrationSafety defines model for PolicyProfile.MigrationSafety.
+// PolicyProfileMigrationSafety What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, a notice with `warn`, refusal with `block`.
 type PolicyProfileMigrationSafety string
 
-// PolicyProfileWriteMode defines model for PolicyProfile.WriteMode.
+// PolicyProfileWriteMode What becomes of writes: `normal` keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database.
 type PolicyProfileWriteMode string
 
-// PolicyProfileInput Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"egress_bytes_per_day":104857600,"masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"write_mode":"normal"}
+// PolicyProfileInput Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+//
+// Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"egress_bytes_per_day":104857600,"masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"write_mode":"normal"}
 type PolicyProfileInput struct {
-	AccessMode             *PolicyProfileInputAccessMode      `json:"access_mode,omitempty"`
-	ApprovalAutoMaxRows    *int                               `json:"approval_auto_max_rows,omitempty"`
-	ApprovalMode           *PolicyProfileInputApprovalMode    `json:"approval_mode,omitempty"`
-	ApprovalTimeoutSeconds *int                               `json:"approval_timeout_seconds,omitempty"`
-	BudgetQueriesPerDay    *int                               `json:"budget_queries_per_day,omitempty"`
-	BudgetQueriesPerHour   *int                               `json:"budget_queries_per_hour,omitempty"`
-	EgressBytesPerDay      *int64                             `json:"egress_bytes_per_day,omitempty"`
-	MaskingRules           *[]MaskingRule                     `json:"masking_rules,omitempty"`
-	MaxAffectedRows        *int                               `json:"max_affected_rows,omitempty"`
-	MaxRows                *int                               `json:"max_rows,omitempty"`
-	MigrationSafety        *PolicyProfileInputMigrationSafety `json:"migration_safety,omitempty"`
-	Name                   string                             `json:"name"`
-	RowFilters             *[]RowFilter                       `json:"row_filters,omitempty"`
+	// AccessMode `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+	AccessMode *PolicyProfileInputAccessMode `json:"access_mode,omitempty"`
 
-	// StatementRules Example: {"allow":["select","explain","show"],"deny":["copy"]}
-	StatementRules     *StatementRules              `json:"statement_rules,omitempty"`
-	StatementTimeoutMs *int                         `json:"statement_timeout_ms,omitempty"`
-	TableAllowlist     *[]string                    `json:"table_allowlist,omitempty"`
-	TableDenylist      *[]string                    `json:"table_denylist,omitempty"`
-	WriteMode          *PolicyProfileInputWriteMode `json:"write_mode,omitempty"`
+	// ApprovalAutoMaxRows Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+	ApprovalAutoMaxRows *int `json:"approval_auto_max_rows,omitempty"`
+
+	// ApprovalMode Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+	ApprovalMode *PolicyProfileInputApprovalMode `json:"approval_mode,omitempty"`
+
+	// ApprovalTimeoutSeconds Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+	ApprovalTimeoutSeconds *int `json:"approval_timeout_seconds,omitempty"`
+
+	// BudgetQueriesPerDay Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+	BudgetQueriesPerDay *int `json:"budget_queries_per_day,omitempty"`
+
+	// BudgetQueriesPerHour Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+	BudgetQueriesPerHour *int `json:"budget_queries_per_hour,omitempty"`
+
+	// EgressBytesPerDay Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+	EgressBytesPerDay *int64 `json:"egress_bytes_per_day,omitempty"`
+
+	// MaskingRules Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+	MaskingRules *[]MaskingRule `json:"masking_rules,omitempty"`
+
+	// MaxAffectedRows Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+	MaxAffectedRows *int `json:"max_affected_rows,omitempty"`
+
+	// MaxRows Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+	MaxRows *int `json:"max_rows,omitempty"`
+
+	// MigrationSafety What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+	MigrationSafety *PolicyProfileInputMigrationSafety `json:"migration_safety,omitempty"`
+
+	// Name Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+	Name string `json:"name"`
+
+	// RowFilters Conditions that limit which rows are visible. Empty or absent: none.
+	RowFilters *[]RowFilter `json:"row_filters,omitempty"`
+
+	// StatementRules Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+	StatementRules *StatementRules `json:"statement_rules,omitempty"`
+
+	// StatementTimeoutMs Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+	StatementTimeoutMs *int `json:"statement_timeout_ms,omitempty"`
+
+	// TableAllowlist Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+	TableAllowlist *[]string `json:"table_allowlist,omitempty"`
+
+	// TableDenylist Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+	TableDenylist *[]string `json:"table_denylist,omitempty"`
+
+	// WriteMode What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+	WriteMode *PolicyProfileInputWriteMode `json:"write_mode,omitempty"`
 }
 
-// PolicyProfileInputAccessMode defines model for PolicyProfileInput.AccessMode.
+// PolicyProfileInputAccessMode `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
 type PolicyProfileInputAccessMode string
 
-// PolicyProfileInputApprovalMode defines model for PolicyProfileInput.ApprovalMode.
+// PolicyProfileInputApprovalMode Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
 type PolicyProfileInputApprovalMode string
 
-// PolicyProfileInputMigrationSafety defines model for PolicyProfileInput.MigrationSafety.
+// PolicyProfileInputMigrationSafety What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
 type PolicyProfileInputMigrationSafety string
 
-// PolicyProfileInputWriteMode defines model for PolicyProfileInput.WriteMode.
+// PolicyProfileInputWriteMode What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
 type PolicyProfileInputWriteMode string
 
-// PolicyReplayInput Example: {"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","end_ts":"2026-11-20T00:00:00Z","limit":200,"policy_id":"pol_01h455vb4pex5vsknk084sn0pk","start_ts":"2026-11-13T00:00:00Z"}
+// PolicyReplayInput Recorded traffic to decide on again, and the policy to decide by: either the id of a profile or a draft.
+//
+// Example: {"credential_id":"agt_01h455vb4pex5vsknk084sn0ag","end_ts":"2026-11-20T00:00:00Z","limit":200,"policy_id":"pol_01h455vb4pex5vsknk084sn0pk","start_ts":"2026-11-13T00:00:00Z"}
 type PolicyReplayInput struct {
-	CredentialID *string    `json:"credential_id,omitempty"`
-	EndTS        *time.Time `json:"end_ts,omitempty"`
-	Limit        *int       `json:"limit,omitempty"`
+	// CredentialID Only traffic of this credential (`agt_…`). Absent: of all.
+	CredentialID *string `json:"credential_id,omitempty"`
 
-	// Policy Example: {"access_mode":"read_only","approval_auto_max_rows":0,"approval_mode":"off","approval_timeout_seconds":300,"budget_queries_per_day":5000,"budget_queries_per_hour":500,"egress_bytes_per_day":104857600,"masking_rules":[{"column":"email","kind":"hash","table":"public.customers"}],"max_affected_rows":0,"max_rows":1000,"migration_safety":"off","name":"read-only-support","row_filters":[{"predicate":"region = 'emea'","table":"public.orders"}],"statement_rules":{"allow":["select","explain","show"],"deny":["copy"]},"statement_timeout_ms":5000,"table_allowlist":["public.customers","public.orders"],"table_denylist":[],"write_mode":"normal"}
-	Policy   *PolicyProfileInput `json:"policy,omitempty"`
-	PolicyID *string             `json:"policy_id,omitempty"`
-	StartTS  *time.Time          `json:"start_ts,omitempty"`
+	// EndTS Only traffic before this time. Absent: now.
+	EndTS *time.Time `json:"end_ts,omitempty"`
+
+	// Limit How many distinct queries to decide on at most, 1 to 500, the most recent ones. 200 unless given.
+	Limit *int `json:"limit,omitempty"`
+
+	// Policy Draft of a policy profile. Absent if the id of a profile is given.
+	Policy *PolicyProfileInput `json:"policy,omitempty"`
+
+	// PolicyID Policy profile of the project (`pol_…`). Absent if a draft is given.
+	PolicyID *string `json:"policy_id,omitempty"`
+
+	// StartTS Only traffic at or after this time. Absent: seven days before the end.
+	StartTS *time.Time `json:"start_ts,omitempty"`
 }
 
-// PolicyReplayItem Example: {"change":"newly_blocked","first_seen":"2026-11-13T08:00:00Z","last_seen":"2026-11-19T18:22:00Z","occurrences":17,"query_hash":"a1b2c3d4e5f60718","recorded_event":"query","recorded_rule":"ok","result":{"hint":"set the access mode to read_write to permit writes","reason":"the policy is read-only; update is not permitted","rule":"read_only","verdict":"block"},"sql":"update orders set status = $1 where id = $2","statement_kind":"update"}
+// PolicyReplayItem What a policy would have made of one query.
+//
+// Example: {"change":"newly_blocked","first_seen":"2026-11-13T08:00:00Z","last_seen":"2026-11-19T18:22:00Z","occurrences":17,"query_hash":"a1b2c3d4e5f60718","recorded_event":"query","recorded_rule":"ok","result":{"hint":"set the access mode to read_write to permit writes","reason":"the policy is read-only; update is not permitted","rule":"read_only","verdict":"block"},"sql":"update orders set status = $1 where id = $2","statement_kind":"update"}
 type PolicyReplayItem struct {
-	Change        PolicyReplayItemChange `json:"change"`
-	FirstSeen     time.Time              `json:"first_seen"`
-	LastSeen      time.Time              `json:"last_seen"`
-	Occurrences   int64                  `json:"occurrences"`
-	QueryHash     string                 `json:"query_hash"`
-	RecordedEvent string                 `json:"recorded_event"`
-	RecordedRule  *string                `json:"recorded_rule,omitempty"`
+	// Change Whether the decision changes, and to what.
+	Change PolicyReplayItemChange `json:"change"`
 
-	// Result Example: {"masked_columns":[{"column":"email","kind":"hash"}],"notes":["budgets are charged when the statement runs"],"reason":"allowed; 1 column is masked","rule":"ok","verdict":"mask"}
-	Result        DryEvalResult `json:"result"`
-	SQL           string        `json:"sql"`
-	StatementKind *string       `json:"statement_kind,omitempty"`
+	// FirstSeen When the query was first recorded in the window.
+	FirstSeen time.Time `json:"first_seen"`
+
+	// LastSeen When the query was last recorded in the window.
+	LastSeen time.Time `json:"last_seen"`
+
+	// Occurrences How often the query was recorded.
+	Occurrences int64 `json:"occurrences"`
+
+	// QueryHash Hash of the normalized query.
+	QueryHash string `json:"query_hash"`
+
+	// RecordedEvent What became of it then: the event of its last audit entry, such as `query` or `blocked`.
+	RecordedEvent string `json:"recorded_event"`
+
+	// RecordedRule Rule that decided then.
+	RecordedRule *string `json:"recorded_rule,omitempty"`
+
+	// Result What the policy would make of it.
+	Result DryEvalResult `json:"result"`
+
+	// SQL The query with its literals replaced by placeholders.
+	SQL string `json:"sql"`
+
+	// StatementKind Kind of statement, such as `select` or `update`.
+	StatementKind *string `json:"statement_kind,omitempty"`
 }
 
-// PolicyReplayItemChange defines model for PolicyReplayItem.Change.
+// PolicyReplayItemChange Whether the decision changes, and to what.
 type PolicyReplayItemChange string
 
-// PolicyReplayResult Example: {"items":[{"change":"newly_blocked","first_seen":"2026-11-13T08:00:00Z","last_seen":"2026-11-19T18:22:00Z","occurrences":17,"query_hash":"a1b2c3d4e5f60718","recorded_event":"query","recorded_rule":"ok","result":{"hint":"set the access mode to read_write to permit writes","reason":"the policy is read-only; update is not permitted","rule":"read_only","verdict":"block"},"sql":"update orders set status = $1 where id = $2","statement_kind":"update"}],"summary":{"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}}
+// PolicyReplayResult What a policy would have made of recorded traffic.
+//
+// Example: {"items":[{"change":"newly_blocked","first_seen":"2026-11-13T08:00:00Z","last_seen":"2026-11-19T18:22:00Z","occurrences":17,"query_hash":"a1b2c3d4e5f60718","recorded_event":"query","recorded_rule":"ok","result":{"hint":"set the access mode to read_write to permit writes","reason":"the policy is read-only; update is not permitted","rule":"read_only","verdict":"block"},"sql":"update orders set status = $1 where id = $2","statement_kind":"update"}],"summary":{"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}}
 type PolicyReplayResult struct {
+	// Items The distinct queries, those that change first, then by how often they ran.
 	Items []PolicyReplayItem `json:"items"`
 
-	// Summary Example: {"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}
+	// Summary The result in numbers.
 	Summary PolicyReplaySummary `json:"summary"`
 }
 
-// PolicyReplaySummary Example: {"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}
+// PolicyReplaySummary A replay in numbers. Unless it says otherwise, a number counts distinct queries.
+//
+// Example: {"distinct_queries":42,"entries_scanned":18230,"evaluated":41,"newly_allowed":0,"newly_blocked":1,"skipped_unparseable":1,"truncated":false,"would_allow":30,"would_block":2,"would_mask":9,"would_row_filter":0}
 type PolicyReplaySummary struct {
-	DistinctQueries    int   `json:"distinct_queries"`
-	EntriesScanned     int64 `json:"entries_scanned"`
-	Evaluated          int   `json:"evaluated"`
-	NewlyAllowed       int   `json:"newly_allowed"`
-	NewlyBlocked       int   `json:"newly_blocked"`
-	SkippedUnparseable int   `json:"skipped_unparseable"`
-	Truncated          bool  `json:"truncated"`
-	WouldAllow         int   `json:"would_allow"`
-	WouldBlock         int   `json:"would_block"`
-	WouldMask          int   `json:"would_mask"`
-	WouldRowFilter     int   `json:"would_row_filter"`
+	// DistinctQueries Distinct queries among them.
+	DistinctQueries int `json:"distinct_queries"`
+
+	// EntriesScanned Audit entries that were looked at.
+	EntriesScanned int64 `json:"entries_scanned"`
+
+	// Evaluated Queries that were decided on.
+	Evaluated int `json:"evaluated"`
+
+	// NewlyAllowed Queries that were refused and would run.
+	NewlyAllowed int `json:"newly_allowed"`
+
+	// NewlyBlocked Queries that ran and would be refused.
+	NewlyBlocked int `json:"newly_blocked"`
+
+	// SkippedUnparseable Queries that could not be decided on, being cut short or no valid SQL.
+	SkippedUnparseable int `json:"skipped_unparseable"`
+
+	// Truncated Whether there were more queries than the limit.
+	Truncated bool `json:"truncated"`
+
+	// WouldAllow Queries that would run as they are.
+	WouldAllow int `json:"would_allow"`
+
+	// WouldBlock Queries that would be refused.
+	WouldBlock int `json:"would_block"`
+
+	// WouldMask Queries that would run with columns hidden.
+	WouldMask int `json:"would_mask"`
+
+	// WouldRowFilter Queries that would run over fewer rows.
+	WouldRowFilter int `json:"would_row_filter"`
 }
 
-// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
+// PoolConfig How clients share connections to a database.
+//
+// Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
 type PoolConfig struct {
-	MaxActive   *int `json:"max_active,omitempty"`
-	MinPoolSize int  `json:"min_pool_size"`
+	// MaxActive Connections to the database at most, idle and busy together, 1 to 10000. Clients beyond it wait.
+	MaxActive *int `json:"max_active,omitempty"`
 
-	// PoolMode Example: transaction
+	// MinPoolSize Connections that are kept open for each user in any case, 1 to 10000, at most as many as the pool holds.
+	MinPoolSize int `json:"min_pool_size"`
+
+	// PoolMode When a client gives its connection back, `transaction` unless given.
 	PoolMode PoolMode `json:"pool_mode"`
-	PoolSize int      `json:"pool_size"`
+
+	// PoolSize Connections that are kept open for each user when idle, 1 to 10000.
+	PoolSize int `json:"pool_size"`
 }
 
-// PoolMode Example: transaction
+// PoolMode When a client gives its connection to the database back: `session` at the end of its session, `transaction` after each transaction, `statement` after each statement, so that transactions of several statements are refused. A change applies to new sessions.
+//
+// Example: transaction
 type PoolMode string
 
-// Project Example: {"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}
+// Project An application or team with its own host, databases, policies and credentials.
+//
+// Example: {"active_connections":12,"agents_disabled":false,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"burst_size":500,"cloud":"aws","created_at":"2026-11-02T09:15:00Z","database_count":1,"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders and billing of the web shop","id":"prj_01h455vb4pex5vsknk084sn02q","max_connections":500,"name":"shop","org_id":"org_8fk2m1","proxy_host":"k7f3q2m9xw.proxy.pgbeam.app","queries_per_second":250,"residency":"eu","self_hosted":false,"status":"active","tags":["production","billing"],"updated_at":"2026-11-20T16:42:10Z"}
 type Project struct {
-	ActiveConnections      *int                      `json:"active_connections,omitempty"`
-	AgentsDisabled         *bool                     `json:"agents_disabled,omitempty"`
-	AllowedCidrs           *[]CidrEntry              `json:"allowed_cidrs,omitempty"`
-	BurstSize              *int32                    `json:"burst_size,omitempty"`
-	Cloud                  *ProjectCloud             `json:"cloud,omitempty"`
-	CreatedAt              time.Time                 `json:"created_at"`
-	DatabaseCount          *int                      `json:"database_count,omitempty"`
+	// ActiveConnections Client connections open when last measured.
+	ActiveConnections *int `json:"active_connections,omitempty"`
+
+	// AgentsDisabled Whether every agent and human credential of the project is refused at present. Clients that log in with a user of the database itself are not affected.
+	AgentsDisabled *bool `json:"agents_disabled,omitempty"`
+
+	// AllowedCidrs Addresses that clients may connect from. Empty: from anywhere.
+	AllowedCidrs *[]CidrEntry `json:"allowed_cidrs,omitempty"`
+
+	// BurstSize Queries that may exceed the rate for a moment. 0 is the same as the rate itself.
+	BurstSize *int32 `json:"burst_size,omitempty"`
+
+	// Cloud Cloud whose regions serve the project. It cannot be changed.
+	Cloud *ProjectCloud `json:"cloud,omitempty"`
+
+	// CreatedAt When the project was created.
+	CreatedAt time.Time `json:"created_at"`
+
+	// DatabaseCount How many databases the project has.
+	DatabaseCount *int `json:"database_count,omitempty"`
+
+	// DefaultPolicyProfileID Policy profile that holds for clients which log in with a user of the database itself. Null or empty: those clients are not restricted.
 	DefaultPolicyProfileID nullable.Nullable[string] `json:"default_policy_profile_id,omitempty"`
-	Description            *string                   `json:"description,omitempty"`
-	ID                     string                    `json:"id"`
-	MaxConnections         *int32                    `json:"max_connections,omitempty"`
-	Name                   string                    `json:"name"`
-	OrgID                  string                    `json:"org_id"`
-	ProxyHost              *string                   `json:"proxy_host,omitempty"`
-	QueriesPerSecond       *int32                    `json:"queries_per_second,omitempty"`
 
-	// Residency Example: eu
-	Residency  *DataResidency `json:"residency,omitempty"`
-	SelfHosted *bool          `json:"self_hosted,omitempty"`
+	// Description What the project is for, at most 500 characters.
+	Description *string `json:"description,omitempty"`
 
-	// Status Example: active
-	Status    ProjectStatus `json:"status"`
-	Tags      *[]string     `json:"tags,omitempty"`
-	UpdatedAt time.Time     `json:"updated_at"`
-}
+	// ID Id of the project (`prj_…`).
+	ID string `json:"id"`
 
-// ProjectCloud defines model for Project.Cloud.
-type ProjectCloud string
+	// MaxConnections Client connections that the plan permits at once. 0 is unlimited.
+	MaxConnections *int32 `json:"max_connections,omitempty"`
 
-// ProjectDailyUsage Example: {"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223,"region":"us-east-1"}
-type ProjectDailyUsage struct {
-	BytesTransferred  int64              `json:"bytes_transferred"`
-	CacheHits         int64              `json:"cache_hits"`
-	CacheMisses       int64              `json:"cache_misses"`
-	ConnectionSeconds int64              `json:"connection_seconds"`
-	Day               openapi_types.Date `json:"day"`
-	QueriesTotal      int64              `json:"queries_total"`
-	Region            string             `json:"region"`
-}
+	// Name Name of the project, 1 to 100 characters, unique in the organization.
+	Name string `json:"name"`
 
-// ProjectInsights Example: {"cache":{"hit_rate":0.83,"total_hits":40100,"total_misses":8110},"latency":{"avg_ms":2.4,"p99_ms":18.9},"queries":[{"avg_latency_ms":2.4,"p99_latency_ms":18.9,"query_hash":"a1b2c3d4e5f60718","query_pattern":"select * from orders where id = $1","total_cache_hits":40100,"total_cache_misses":8110,"total_count":48210}]}
-type ProjectInsights struct {
-	// Cache Example: {"hit_rate":0.83,"total_hits":40100,"total_misses":8110}
-	Cache CacheSummary `json:"cache"`
+	// OrgID Organization that the project belongs to. It cannot be changed.
+	OrgID string `json:"org_id"`
 
-	// Latency Example: {"avg_ms":2.4,"p99_ms":18.9}
-	Latency LatencySummary `json:"latency"`
-	Queries []QueryInsight `json:"queries"`
-}
+	// ProxyHost Host that clients connect to with PostgreSQL, with the port if it is not 5432.
+	ProxyHost *string `json:"proxy_host,omitempty"`
 
-// ProjectMetricsResponse Example: {"snapshots":[{"active_connections":12,"avg_connect_ms":1.2,"avg_latency_ms":3.1,"avg_query_ms":2.6,"cache_hits":911,"cache_misses":120,"created_at":"2026-11-20T16:42:10Z","id":"met_01h455vb4pex5vsknk084sn0mt","p99_latency_ms":21.7,"project_id":"prj_01h455vb4pex5vsknk084sn02q","queries_total":1840,"region":"us-east-1"}]}
-type ProjectMetricsResponse struct {
-	Snapshots []MetricsSnapshot `json:"snapshots"`
-}
+	// QueriesPerSecond Queries a second that the plan permits. 0 is unlimited.
+	QueriesPerSecond *int32 `json:"queries_per_second,omitempty"`
 
-// ProjectStatus Example: active
-type ProjectStatus string
+	// Residency Where client traffic may be served.
+	Residency *DataResidency `json:"residency,omitempty"`
 
-// ProjectUsageResponse Example: {"usage":[{"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223,"region":"us-east-1"}]}
-type ProjectUsageResponse struct {
-	Usage []ProjectDailyUsage `json:"usage"`
-}
+	// SelfHosted Whether data planes in your own network serve the project. It cannot be changed.
+	SelfHosted *bool `json:"self_hosted,omitempty"`
 
-// QueryInsight Example: {"avg_latency_ms":2.4,"p99_latency_ms":18.9,"query_hash":"a1b2c3d4e5f60718","query_pattern":"select * from orders where id = $1","total_cache_hits":40100,"total_cache_misses":8110,"total_count":48210}
-type QueryInsight struct {
-	AvgLatencyMs     float64 `json:"avg_latency_ms"`
-	P99LatencyMs     float64 `json:"p99_latency_ms"`
-	QueryHash        string  `json:"query_hash"`
-	QueryPattern     string  `json:"query_pattern"`
-	TotalCacheHits   int64   `json:"total_cache_hits"`
-	TotalCacheMisses int64   `json:"total_cache_misses"`
-	TotalCount       int64   `json:"total_count"`
-}
+	// Status Whether the project is served.
+	Status ProjectStatus `json:"status"`
 
-// Region Example: {"available":true,"continent":"NA","country":"US","id":"us-east-1","name":"US East (N. Virginia)","provider":"aws","status":"active"}
-type Region struct {
-	Available bool           `json:"available"`
-	Continent *string        `json:"continent,omitempty"`
-	Country   *string        `json:"country,omitempty"`
-	ID        string         `json:"id"`
-	Name      string         `json:"name"`
-	Provider  RegionProvider `json:"provider"`
-	Status    RegionStatus   `json:"status"`
-}
+	// Tags Labels of your choice, at most 10 of at most 50 characters each.
+	Tags *[]string `json:"tags,omitempty"`
 
-// RegionProvider defines model for Region.Provider.
-type RegionProvider string
-
-// RegionStatus defines model for Region.Status.
-type RegionStatus string
-
-// Replica Example: {"created_at":"2026-11-02T09:15:00Z","database_id":"db_01h455vb4pex5vsknk084sn0db","host":"replica-1.internal.example.com","id":"rep_01h455vb4pex5vsknk084sn0rp","port":5432,"ssl_mode":"verify-full","updated_at":"2026-11-02T09:15:00Z"}
-type Replica struct {
-	CreatedAt  time.Time `json:"created_at"`
-	DatabaseID string    `json:"database_id"`
-	Host       string    `json:"host"`
-	ID         string    `json:"id"`
-	Port       int       `json:"port"`
-
-	// SslMode Example: verify-full
-	SslMode   SSLMode   `json:"ssl_mode"`
+	// UpdatedAt When the project was last changed.
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// RowFilter Example: {"predicate":"region = 'emea'","table":"public.orders"}
-type RowFilter struct {
-	Predicate string `json:"predicate"`
-	Table     string `json:"table"`
+// ProjectCloud Cloud whose regions serve the project. It cannot be changed.
+type ProjectCloud string
+
+// ProjectDailyUsage What a project used in a day, in one region.
+//
+// Example: {"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223,"region":"us-east-1"}
+type ProjectDailyUsage struct {
+	// BytesTransferred Bytes sent to clients.
+	BytesTransferred int64 `json:"bytes_transferred"`
+
+	// CacheHits Queries answered from the cache.
+	CacheHits int64 `json:"cache_hits"`
+
+	// CacheMisses Queries that might have been answered from the cache but were not in it.
+	CacheMisses int64 `json:"cache_misses"`
+
+	// ConnectionSeconds Time that client connections were open, in seconds, summed over the connections.
+	ConnectionSeconds int64 `json:"connection_seconds"`
+
+	// Day The day, in UTC.
+	Day openapi_types.Date `json:"day"`
+
+	// QueriesTotal Queries, those answered from the cache included.
+	QueriesTotal int64 `json:"queries_total"`
+
+	// Region Region that the clients were served in.
+	Region string `json:"region"`
 }
 
-// SSLMode Example: verify-full
+// ProjectInsights How a project's queries fared in a window of time.
+//
+// Example: {"cache":{"hit_rate":0.83,"total_hits":40100,"total_misses":8110},"latency":{"avg_ms":2.4,"p99_ms":18.9},"queries":[{"avg_latency_ms":2.4,"p99_latency_ms":18.9,"query_hash":"a1b2c3d4e5f60718","query_pattern":"select * from orders where id = $1","total_cache_hits":40100,"total_cache_misses":8110,"total_count":48210}]}
+type ProjectInsights struct {
+	// Cache How much the cache saved, all queries together.
+	Cache CacheSummary `json:"cache"`
+
+	// Latency How fast queries were, all together.
+	Latency LatencySummary `json:"latency"`
+
+	// Queries The most frequent query shapes, most frequent first.
+	Queries []QueryInsight `json:"queries"`
+}
+
+// ProjectMetricsResponse Metrics of a project.
+//
+// Example: {"snapshots":[{"active_connections":12,"avg_connect_ms":1.2,"avg_latency_ms":3.1,"avg_query_ms":2.6,"cache_hits":911,"cache_misses":120,"created_at":"2026-11-20T16:42:10Z","id":"met_01h455vb4pex5vsknk084sn0mt","p99_latency_ms":21.7,"project_id":"prj_01h455vb4pex5vsknk084sn02q","queries_total":1840,"region":"us-east-1"}]}
+type ProjectMetricsResponse struct {
+	// Snapshots The snapshots, newest first.
+	Snapshots []MetricsSnapshot `json:"snapshots"`
+}
+
+// ProjectStatus Whether a project is served: `active` serves clients, `suspended` refuses them and keeps everything, `deleted` is final.
+//
+// Example: active
+type ProjectStatus string
+
+// ProjectUsageResponse Daily usage of a project.
+//
+// Example: {"usage":[{"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223,"region":"us-east-1"}]}
+type ProjectUsageResponse struct {
+	// Usage One entry a day and region with traffic, oldest first.
+	Usage []ProjectDailyUsage `json:"usage"`
+}
+
+// QueryInsight How one query shape fared in a window of time.
+//
+// Example: {"avg_latency_ms":2.4,"p99_latency_ms":18.9,"query_hash":"a1b2c3d4e5f60718","query_pattern":"select * from orders where id = $1","total_cache_hits":40100,"total_cache_misses":8110,"total_count":48210}
+type QueryInsight struct {
+	// AvgLatencyMs Mean time from the query to the end of its answer, in milliseconds.
+	AvgLatencyMs float64 `json:"avg_latency_ms"`
+
+	// P99LatencyMs Time that 99 in 100 of its runs stayed below, in milliseconds.
+	P99LatencyMs float64 `json:"p99_latency_ms"`
+
+	// QueryHash Hash of the normalized query, as used for cache rules.
+	QueryHash string `json:"query_hash"`
+
+	// QueryPattern The query with its literals replaced by placeholders, cut at 500 characters.
+	QueryPattern string `json:"query_pattern"`
+
+	// TotalCacheHits How often it was answered from the cache.
+	TotalCacheHits int64 `json:"total_cache_hits"`
+
+	// TotalCacheMisses How often it might have been answered from the cache but was not in it.
+	TotalCacheMisses int64 `json:"total_cache_misses"`
+
+	// TotalCount How often the query ran.
+	TotalCount int64 `json:"total_count"`
+}
+
+// Region A place that data planes run in.
+//
+// Example: {"available":true,"continent":"NA","country":"US","id":"us-east-1","name":"US East (N. Virginia)","provider":"aws","status":"active"}
+type Region struct {
+	// Available Whether new databases may be pooled in this region.
+	Available bool `json:"available"`
+
+	// Continent Continent as a code of two letters, such as `EU`. Absent if unknown.
+	Continent *string `json:"continent,omitempty"`
+
+	// Country Country as an ISO 3166 code of two letters, such as `DE`. Absent if unknown.
+	Country *string `json:"country,omitempty"`
+
+	// ID Id of the region, such as `us-east-1`, as used for the pool region of a database.
+	ID string `json:"id"`
+
+	// Name Name of the region for people.
+	Name string `json:"name"`
+
+	// Provider Cloud that the region belongs to: `aws`, `azure` or `gcp`.
+	Provider RegionProvider `json:"provider"`
+
+	// Status `active` serves traffic, `draining` serves what is there and takes nothing new, `inactive` serves nothing.
+	Status RegionStatus `json:"status"`
+}
+
+// RegionProvider Cloud that the region belongs to: `aws`, `azure` or `gcp`.
+type RegionProvider string
+
+// RegionStatus `active` serves traffic, `draining` serves what is there and takes nothing new, `inactive` serves nothing.
+type RegionStatus string
+
+// Replica A read replica of a database. Nothing about it can be changed.
+//
+// Example: {"created_at":"2026-11-02T09:15:00Z","database_id":"db_01h455vb4pex5vsknk084sn0db","host":"replica-1.internal.example.com","id":"rep_01h455vb4pex5vsknk084sn0rp","port":5432,"ssl_mode":"verify-full","updated_at":"2026-11-02T09:15:00Z"}
+type Replica struct {
+	// CreatedAt When the replica was added.
+	CreatedAt time.Time `json:"created_at"`
+
+	// DatabaseID Database that this is a replica of; its name, user and password hold here too.
+	DatabaseID string `json:"database_id"`
+
+	// Host Host name or address of the replica.
+	Host string `json:"host"`
+
+	// ID Id of the replica (`rep_…`).
+	ID string `json:"id"`
+
+	// Port Port of the replica, 1 to 65535.
+	Port int `json:"port"`
+
+	// SslMode How the connection to the replica is encrypted.
+	SslMode SSLMode `json:"ssl_mode"`
+
+	// UpdatedAt The same as when it was added.
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// RowFilter A condition that rows must meet to be visible, also for updates and deletions.
+//
+// Example: {"predicate":"region = 'emea'","table":"public.orders"}
+type RowFilter struct {
+	// Predicate Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+	Predicate string `json:"predicate"`
+
+	// Table Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+	Table string `json:"table"`
+}
+
+// SSLMode How a connection to a PostgreSQL server is encrypted, as in libpq: `disable` never; `allow` only if the server insists; `prefer` if the server offers it; `require` always, without checking the certificate; `verify-ca` always, checking who signed the certificate; `verify-full` always, checking also that it names the host.
+//
+// Example: verify-full
 type SSLMode string
 
-// ScanPiiResult Example: {"scanned_columns":96,"scanned_tables":12,"suggestions":[{"column":"email","confidence":0.95,"data_type":"text","mask_kind":"hash","pii_type":"email","reasons":["the column is named email","20 of 20 samples look like e-mail addresses"],"sample_match_count":20,"sample_size":20,"schema":"public","table":"customers"}],"truncated":false}
+// ScanPiiResult Columns that seem to hold personal or secret data.
+//
+// Example: {"scanned_columns":96,"scanned_tables":12,"suggestions":[{"column":"email","confidence":0.95,"data_type":"text","mask_kind":"hash","pii_type":"email","reasons":["the column is named email","20 of 20 samples look like e-mail addresses"],"sample_match_count":20,"sample_size":20,"schema":"public","table":"customers"}],"truncated":false}
 type ScanPiiResult struct {
-	Error          *string         `json:"error,omitempty"`
-	ScannedColumns int             `json:"scanned_columns"`
-	ScannedTables  int             `json:"scanned_tables"`
-	Suggestions    []PiiSuggestion `json:"suggestions"`
-	Truncated      *bool           `json:"truncated,omitempty"`
+	// Error Why the database could not be scanned. Absent if it could.
+	Error *string `json:"error,omitempty"`
+
+	// ScannedColumns How many columns were looked at.
+	ScannedColumns int `json:"scanned_columns"`
+
+	// ScannedTables How many tables were looked at.
+	ScannedTables int `json:"scanned_tables"`
+
+	// Suggestions Columns that ought to be masked, most certain first.
+	Suggestions []PiiSuggestion `json:"suggestions"`
+
+	// Truncated Whether there are more columns than were looked at.
+	Truncated *bool `json:"truncated,omitempty"`
 }
 
-// SchemaCatalog Example: {"relations":[{"columns":[{"data_type":"bigint","is_binary":false,"name":"id"},{"data_type":"text","is_binary":false,"name":"email"}],"kind":"table","name":"customers","schema":"public"}],"scanned_columns":2,"scanned_relations":1,"truncated":false}
+// SchemaCatalog The relations of a database.
+//
+// Example: {"relations":[{"columns":[{"data_type":"bigint","is_binary":false,"name":"id"},{"data_type":"text","is_binary":false,"name":"email"}],"kind":"table","name":"customers","schema":"public"}],"scanned_columns":2,"scanned_relations":1,"truncated":false}
 type SchemaCatalog struct {
-	Error            *string                 `json:"error,omitempty"`
-	Relations        []SchemaCatalogRelation `json:"relations"`
-	ScannedColumns   int                     `json:"scanned_columns"`
-	ScannedRelations int                     `json:"scanned_relations"`
-	Truncated        *bool                   `json:"truncated,omitempty"`
+	// Error Why the database could not be read. Absent if it could.
+	Error *string `json:"error,omitempty"`
+
+	// Relations Relations with their columns, by schema and name.
+	Relations []SchemaCatalogRelation `json:"relations"`
+
+	// ScannedColumns How many columns were read.
+	ScannedColumns int `json:"scanned_columns"`
+
+	// ScannedRelations How many relations were read.
+	ScannedRelations int `json:"scanned_relations"`
+
+	// Truncated Whether there is more than what was read.
+	Truncated *bool `json:"truncated,omitempty"`
 }
 
-// SchemaCatalogColumn Example: {"data_type":"text","is_binary":false,"name":"email"}
+// SchemaCatalogColumn A column of a relation.
+//
+// Example: {"data_type":"text","is_binary":false,"name":"email"}
 type SchemaCatalogColumn struct {
+	// DataType Type of the column, as PostgreSQL writes it.
 	DataType string `json:"data_type"`
-	IsBinary bool   `json:"is_binary"`
-	Name     string `json:"name"`
+
+	// IsBinary Whether the column holds bytes rather than text, so that masking can only turn it to null.
+	IsBinary bool `json:"is_binary"`
+
+	// Name Name of the column.
+	Name string `json:"name"`
 }
 
-// SchemaCatalogRelation Example: {"columns":[{"data_type":"bigint","is_binary":false,"name":"id"},{"data_type":"text","is_binary":false,"name":"email"}],"kind":"table","name":"customers","schema":"public"}
+// SchemaCatalogRelation A table or view.
+//
+// Example: {"columns":[{"data_type":"bigint","is_binary":false,"name":"id"},{"data_type":"text","is_binary":false,"name":"email"}],"kind":"table","name":"customers","schema":"public"}
 type SchemaCatalogRelation struct {
-	Columns []SchemaCatalogColumn     `json:"columns"`
-	Kind    SchemaCatalogRelationKind `json:"kind"`
-	Name    string                    `json:"name"`
-	Schema  string                    `json:"schema"`
+	// Columns Columns in their order.
+	Columns []SchemaCatalogColumn `json:"columns"`
+
+	// Kind What the relation is; `other` stands for foreign tables and the like.
+	Kind SchemaCatalogRelationKind `json:"kind"`
+
+	// Name Name of the relation.
+	Name string `json:"name"`
+
+	// Schema Schema that the relation is in.
+	Schema string `json:"schema"`
 }
 
-// SchemaCatalogRelationKind defines model for SchemaCatalogRelation.Kind.
+// SchemaCatalogRelationKind What the relation is; `other` stands for foreign tables and the like.
 type SchemaCatalogRelationKind string
 
-// SelfHostEnrollment Example: {"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}
+// SelfHostEnrollment The permission of one self-hosted data plane to join an organization. Nothing about it can be changed, but its token can be rotated.
+//
+// Example: {"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}
 type SelfHostEnrollment struct {
-	CreatedAt   time.Time                    `json:"created_at"`
-	CreatedBy   nullable.Nullable[string]    `json:"created_by,omitempty"`
-	Description *string                      `json:"description,omitempty"`
-	ExpiresAt   nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
-	ID          string                       `json:"id"`
-	LastSeenAt  nullable.Nullable[time.Time] `json:"last_seen_at,omitempty"`
-	OrgID       string                       `json:"org_id"`
-	RegionLabel *string                      `json:"region_label,omitempty"`
-	RevokedAt   nullable.Nullable[time.Time] `json:"revoked_at,omitempty"`
+	// CreatedAt When the data plane was enrolled.
+	CreatedAt time.Time `json:"created_at"`
+
+	// CreatedBy Who enrolled the data plane: the id of an API key or of a person. Null if that is not known.
+	CreatedBy nullable.Nullable[string] `json:"created_by,omitempty"`
+
+	// Description What the data plane is for. Empty if nothing was given.
+	Description *string `json:"description,omitempty"`
+
+	// ExpiresAt When the enrollment ends by itself; null if it does not.
+	ExpiresAt nullable.Nullable[time.Time] `json:"expires_at,omitempty"`
+
+	// ID Id of the enrollment (`she_…`).
+	ID string `json:"id"`
+
+	// LastSeenAt When the data plane last called; null if it never did.
+	LastSeenAt nullable.Nullable[time.Time] `json:"last_seen_at,omitempty"`
+
+	// OrgID Organization that the data plane serves.
+	OrgID string `json:"org_id"`
+
+	// RegionLabel Name of the place the data plane runs in, for people and for audit entries. Empty if none was given.
+	RegionLabel *string `json:"region_label,omitempty"`
+
+	// RevokedAt When the enrollment was revoked; null if it is in force.
+	RevokedAt nullable.Nullable[time.Time] `json:"revoked_at,omitempty"`
 }
 
-// SelfHostEnrollmentSecret Example: {"enrollment":{"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":null,"org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null},"token":"pbh_example-not-a-real-token"}
+// SelfHostEnrollmentSecret An enrollment with the token that was just made for it.
+//
+// Example: {"enrollment":{"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":null,"org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null},"token":"pbh_example-not-a-real-token"}
 type SelfHostEnrollmentSecret struct {
-	// Enrollment Example: {"created_at":"2026-11-02T09:15:00Z","created_by":"key_01h455vb4pex5vsknk084sn0ky","description":"Data plane beside the billing database","expires_at":"2027-11-02T00:00:00Z","id":"she_01h455vb4pex5vsknk084sn0sh","last_seen_at":"2026-11-20T16:42:10Z","org_id":"org_8fk2m1","region_label":"frankfurt-office","revoked_at":null}
+	// Enrollment The enrollment.
 	Enrollment SelfHostEnrollment `json:"enrollment"`
-	Token      string             `json:"token"`
+
+	// Token Token that the data plane presents (`pbh_…`). It is returned only now.
+	Token string `json:"token"`
 }
 
-// StatementRules Example: {"allow":["select","explain","show"],"deny":["copy"]}
+// StatementRules Kinds of statements that are permitted or refused. The kinds are `select`, `insert`, `update`, `delete`, `ddl`, `copy`, `set`, `show`, `explain` and `transaction`.
+//
+// Example: {"allow":["select","explain","show"],"deny":["copy"]}
 type StatementRules struct {
+	// Allow Kinds that are permitted, of those the access mode permits. Empty or absent: all of them.
 	Allow *[]string `json:"allow,omitempty"`
-	Deny  *[]string `json:"deny,omitempty"`
+
+	// Deny Kinds that are refused, whatever else is permitted. Empty or absent: none.
+	Deny *[]string `json:"deny,omitempty"`
 }
 
-// TestConnectionResult Example: {"latency_ms":14.2,"ok":true,"server_version":"16.4"}
+// TestConnectionResult Whether a database could be reached.
+//
+// Example: {"latency_ms":14.2,"ok":true,"server_version":"16.4"}
 type TestConnectionResult struct {
-	Error         *string                    `json:"error,omitempty"`
-	LatencyMs     nullable.Nullable[float32] `json:"latency_ms,omitempty"`
-	Ok            bool                       `json:"ok"`
-	ServerVersion *string                    `json:"server_version,omitempty"`
+	// Error Why it failed, with what to do about it. Absent if it did not.
+	Error *string `json:"error,omitempty"`
+
+	// LatencyMs Milliseconds it took to connect and log in; null if that failed.
+	LatencyMs nullable.Nullable[float32] `json:"latency_ms,omitempty"`
+
+	// Ok Whether PgBeam could connect and log in.
+	Ok bool `json:"ok"`
+
+	// ServerVersion Version of the PostgreSQL server, such as `16.4`. Absent if it could not be asked.
+	ServerVersion *string `json:"server_version,omitempty"`
 }
 
-// UpdateAgentCredentialStatusRequest Example: {"status":"disabled"}
+// UpdateAgentCredentialStatusRequest Whether a credential may be used.
+//
+// Example: {"status":"disabled"}
 type UpdateAgentCredentialStatusRequest struct {
+	// Status `disabled` refuses the login and ends its sessions; `active` lets it in again.
 	Status UpdateAgentCredentialStatusRequestStatus `json:"status"`
 }
 
-// UpdateAgentCredentialStatusRequestStatus defines model for UpdateAgentCredentialStatusRequest.Status.
+// UpdateAgentCredentialStatusRequestStatus `disabled` refuses the login and ends its sessions; `active` lets it in again.
 type UpdateAgentCredentialStatusRequestStatus string
 
-// UpdateAnomalyAlertRequest Example: {"status":"acknowledged"}
+// UpdateAnomalyAlertRequest What to do about an alert.
+//
+// Example: {"status":"acknowledged"}
 type UpdateAnomalyAlertRequest struct {
+	// Status `acknowledged` says that somebody looks into it, `resolved` that it is dealt with.
 	Status UpdateAnomalyAlertRequestStatus `json:"status"`
 }
 
-// UpdateAnomalyAlertRequestStatus defines model for UpdateAnomalyAlertRequest.Status.
+// UpdateAnomalyAlertRequestStatus `acknowledged` says that somebody looks into it, `resolved` that it is dealt with.
 type UpdateAnomalyAlertRequestStatus string
 
-// UpdateCacheRuleRequest Example: {"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300}
+// UpdateCacheRuleRequest The cache settings of a query shape.
+//
+// Example: {"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300}
 type UpdateCacheRuleRequest struct {
-	CacheEnabled    bool                   `json:"cache_enabled"`
+	// CacheEnabled Whether results of this shape are cached, whatever the database does by default.
+	CacheEnabled bool `json:"cache_enabled"`
+
+	// CacheSwrSeconds Seconds after that in which a result is still served while it is refreshed in the background, at most 86400. 0 is none; null or absent is what the database has.
 	CacheSwrSeconds nullable.Nullable[int] `json:"cache_swr_seconds,omitempty"`
+
+	// CacheTTLSeconds Seconds that a result counts as fresh, at most 86400. 0 is never; null or absent is what the database has.
 	CacheTTLSeconds nullable.Nullable[int] `json:"cache_ttl_seconds,omitempty"`
 }
 
-// UpdateCacheRuleResponse Example: {"entry":{"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}}
+// UpdateCacheRuleResponse A query shape whose cache settings were just changed.
+//
+// Example: {"entry":{"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}}
 type UpdateCacheRuleResponse struct {
-	// Entry Example: {"avg_latency_ms":12.4,"avg_response_bytes":2048,"cache_enabled":true,"cache_swr_seconds":null,"cache_ttl_seconds":300,"call_count":48210,"first_seen_at":"2026-11-02T09:15:00Z","last_seen_at":"2026-11-20T16:42:10Z","normalized_sql":"select * from products where category_id = $1","p95_latency_ms":31,"query_hash":"a1b2c3d4e5f60718","query_type":"read","recommendation":"great","stability_rate":0.98}
+	// Entry The query shape.
 	Entry CacheRuleEntry `json:"entry"`
 }
 
-// UpdateDatabaseRequest Example: {"host":"db2.internal.example.com","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"query_timeout_ms":10000}
+// UpdateDatabaseRequest What to change about a database. What is absent stays as it is.
+//
+// Example: {"host":"db2.internal.example.com","password":"example-not-a-real-password","pool_config":{"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20},"query_timeout_ms":10000}
 type UpdateDatabaseRequest struct {
+	// AutoReadRouting Whether reads outside a transaction go to read replicas by themselves.
 	AutoReadRouting *bool `json:"auto_read_routing,omitempty"`
 
-	// CacheConfig Example: {"enabled":true,"max_entries":10000,"swr_seconds":30,"ttl_seconds":60}
+	// CacheConfig How results are cached by default, as a whole.
 	CacheConfig *CacheConfig `json:"cache_config,omitempty"`
-	Host        *string      `json:"host,omitempty"`
-	Name        *string      `json:"name,omitempty"`
-	Password    *string      `json:"password,omitempty"`
 
-	// PoolConfig Example: {"max_active":200,"min_pool_size":2,"pool_mode":"transaction","pool_size":20}
-	PoolConfig     *PoolConfig `json:"pool_config,omitempty"`
-	PoolRegion     *string     `json:"pool_region,omitempty"`
-	Port           *int        `json:"port,omitempty"`
-	QueryTimeoutMs *int        `json:"query_timeout_ms,omitempty"`
+	// Host New host name or address of the PostgreSQL server.
+	Host *string `json:"host,omitempty"`
 
-	// Role Example: primary
+	// Name New name of the database on its server. Empty leaves it as it is.
+	Name *string `json:"name,omitempty"`
+
+	// Password New password of that user. It is stored encrypted and never returned. Empty leaves it as it is.
+	Password *string `json:"password,omitempty"`
+
+	// PoolConfig How clients share connections to the database, as a whole.
+	PoolConfig *PoolConfig `json:"pool_config,omitempty"`
+
+	// PoolRegion Region whose data plane holds the connections to the database. Empty: each region connects directly.
+	PoolRegion *string `json:"pool_region,omitempty"`
+
+	// Port New port of the PostgreSQL server, 1 to 65535.
+	Port *int `json:"port,omitempty"`
+
+	// QueryTimeoutMs Milliseconds after which PostgreSQL cancels a statement, at most 300000. 0 is no limit.
+	QueryTimeoutMs *int `json:"query_timeout_ms,omitempty"`
+
+	// Role Whether this database takes writes.
 	Role *DatabaseRole `json:"role,omitempty"`
 
-	// SslMode Example: verify-full
-	SslMode  *SSLMode `json:"ssl_mode,omitempty"`
-	Username *string  `json:"username,omitempty"`
+	// SslMode How the connection to the PostgreSQL server is to be encrypted.
+	SslMode *SSLMode `json:"ssl_mode,omitempty"`
+
+	// Username New user that PgBeam logs in as. Empty leaves it as it is.
+	Username *string `json:"username,omitempty"`
 }
 
-// UpdateProjectRequest Example: {"agents_disabled":true,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders, billing and returns","name":"shop","residency":"eu","status":"active","tags":["production"]}
+// UpdateProjectRequest What to change about a project. What is absent stays as it is.
+//
+// Example: {"agents_disabled":true,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders, billing and returns","name":"shop","residency":"eu","status":"active","tags":["production"]}
 type UpdateProjectRequest struct {
-	AgentsDisabled         *bool                     `json:"agents_disabled,omitempty"`
-	AllowedCidrs           *[]CidrEntry              `json:"allowed_cidrs,omitempty"`
-	DefaultPolicyProfileID nullable.Nullable[string] `json:"default_policy_profile_id,omitempty"`
-	Description            *string                   `json:"description,omitempty"`
-	Name                   *string                   `json:"name,omitempty"`
+	// AgentsDisabled True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+	AgentsDisabled *bool `json:"agents_disabled,omitempty"`
 
-	// Residency Example: eu
+	// AllowedCidrs All networks that clients may connect from, at most 50. Each is an address, a network in CIDR notation, or either together with a label. Empty lets every address connect.
+	AllowedCidrs *[]CidrEntry `json:"allowed_cidrs,omitempty"`
+
+	// DefaultPolicyProfileID Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+	DefaultPolicyProfileID nullable.Nullable[string] `json:"default_policy_profile_id,omitempty"`
+
+	// Description New description, at most 500 characters. Empty removes it.
+	Description *string `json:"description,omitempty"`
+
+	// Name New name, 1 to 100 characters, unique in the organization.
+	Name *string `json:"name,omitempty"`
+
+	// Residency Where client traffic may be served.
 	Residency *DataResidency `json:"residency,omitempty"`
 
-	// Status Example: active
+	// Status `suspended` refuses clients until the project is `active` again. To delete a project, delete it.
 	Status *ProjectStatus `json:"status,omitempty"`
-	Tags   *[]string      `json:"tags,omitempty"`
+
+	// Tags New labels, all of them: at most 10 of at most 50 characters each. Empty removes them.
+	Tags *[]string `json:"tags,omitempty"`
 }
 
-// UpdateSpendLimitRequest Example: {"spend_limit":250}
+// UpdateSpendLimitRequest The spend limit of an organization.
+//
+// Example: {"spend_limit":250}
 type UpdateSpendLimitRequest struct {
+	// SpendLimit What usage beyond the plan may cost in a calendar month (UTC), in US dollars, cents permitted. 0 permits no such usage, which is not the same as null or absent: those lift the limit.
 	SpendLimit nullable.Nullable[float64] `json:"spend_limit,omitempty"`
 }
 
-// UsageResponse Example: {"usage":[{"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223}]}
+// UsageResponse Daily usage of an organization.
+//
+// Example: {"usage":[{"bytes_transferred":2147483648,"cache_hits":90112,"cache_misses":12044,"connection_seconds":734000,"day":"2026-11-20","queries_total":184223}]}
 type UsageResponse struct {
+	// Usage One entry a day with traffic, oldest first.
 	Usage []DailyUsage `json:"usage"`
 }
 
-// VerifyCustomDomainResponse Example: {"domain":{"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"},"verified":true}
+// VerifyCustomDomainResponse What a look at the DNS records of a domain found.
+//
+// Example: {"domain":{"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"},"verified":true}
 type VerifyCustomDomainResponse struct {
-	// Domain Example: {"created_at":"2026-11-02T09:15:00Z","dns_instructions":{"acme_cname_host":"_acme-challenge.db.example.com","acme_cname_target":"_acme-challenge.k7f3q2m9xw.proxy.pgbeam.app","cname_host":"db.example.com","cname_target":"k7f3q2m9xw.proxy.pgbeam.app","txt_host":"_pgbeam-verify.db.example.com","txt_value":"pgbeam-verify=q3v9example"},"dns_verification_token":"q3v9example","domain":"db.example.com","id":"dom_01h455vb4pex5vsknk084sn0dm","project_id":"prj_01h455vb4pex5vsknk084sn02q","tls_cert_expiry":"2027-02-18T00:00:00Z","updated_at":"2026-11-20T16:42:10Z","verified":true,"verified_at":"2026-11-20T16:42:10Z"}
-	Domain   *CustomDomain `json:"domain,omitempty"`
-	Error    *string       `json:"error,omitempty"`
-	Verified bool          `json:"verified"`
+	// Domain The domain as it is now.
+	Domain *CustomDomain `json:"domain,omitempty"`
+
+	// Error Which record is missing or wrong, what it should be and what was found. Absent if all are right.
+	Error *string `json:"error,omitempty"`
+
+	// Verified Whether the records are right at this moment. A domain that was verified before stays so even if they are not.
+	Verified bool `json:"verified"`
 }
 
-// WebhookEndpoint Example: {"created_at":"2026-11-02T09:15:00Z","description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","id":"whk_01h455vb4pex5vsknk084sn0wh","project_id":"prj_01h455vb4pex5vsknk084sn02q","updated_at":"2026-11-20T16:42:10Z","url":"https://hooks.example.com/pgbeam"}
+// WebhookEndpoint An address that is told about events of a project. Its secret is never returned.
+//
+// Example: {"created_at":"2026-11-02T09:15:00Z","description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","id":"whk_01h455vb4pex5vsknk084sn0wh","project_id":"prj_01h455vb4pex5vsknk084sn02q","updated_at":"2026-11-20T16:42:10Z","url":"https://hooks.example.com/pgbeam"}
 type WebhookEndpoint struct {
-	CreatedAt   time.Time             `json:"created_at"`
-	Description *string               `json:"description,omitempty"`
-	Enabled     bool                  `json:"enabled"`
-	EventTypes  *[]string             `json:"event_types,omitempty"`
-	Format      WebhookEndpointFormat `json:"format"`
-	ID          string                `json:"id"`
-	ProjectID   string                `json:"project_id"`
-	UpdatedAt   time.Time             `json:"updated_at"`
-	URL         string                `json:"url"`
+	// CreatedAt When the endpoint was created.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description What the endpoint is for. Empty if nothing was given.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether events are sent. While false, they are not kept for later either.
+	Enabled bool `json:"enabled"`
+
+	// EventTypes Events that are sent. Empty: all of them.
+	EventTypes *[]string `json:"event_types,omitempty"`
+
+	// Format Form of the deliveries: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
+	Format WebhookEndpointFormat `json:"format"`
+
+	// ID Id of the endpoint (`whk_…`).
+	ID string `json:"id"`
+
+	// ProjectID Project whose events are sent. It cannot be changed.
+	ProjectID string `json:"project_id"`
+
+	// UpdatedAt When the endpoint was last changed.
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// URL Address that events are sent to, by HTTPS.
+	URL string `json:"url"`
 }
 
-// WebhookEndpointFormat defines model for WebhookEndpoint.Format.
+// WebhookEndpointFormat Form of the deliveries: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
 type WebhookEndpointFormat string
 
-// WebhookEndpointInput Example: {"description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","secret":"example-not-a-real-secret","url":"https://hooks.example.com/pgbeam"}
+// WebhookEndpointInput An address that is to be told about events of a project. On an update, what is absent stays as it is.
+//
+// Example: {"description":"Security channel","enabled":true,"event_types":["query_blocked","approval_requested"],"format":"json","secret":"example-not-a-real-secret","url":"https://hooks.example.com/pgbeam"}
 type WebhookEndpointInput struct {
-	Description *string                     `json:"description,omitempty"`
-	Enabled     *bool                       `json:"enabled,omitempty"`
-	EventTypes  *[]string                   `json:"event_types,omitempty"`
-	Format      *WebhookEndpointInputFormat `json:"format,omitempty"`
-	Secret      *string                     `json:"secret,omitempty"`
-	URL         string                      `json:"url"`
+	// Description What the endpoint is for, at most 256 characters. Absent is none.
+	Description *string `json:"description,omitempty"`
+
+	// Enabled Whether events are sent, true unless given. While false, they are not kept for later either.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// EventTypes Events that are sent: `query_blocked`, `budget_exhausted`, `kill_switch`, `masked`, `migration_flagged`, `approval_requested` and `anomaly_alert`. Empty or absent: all of them.
+	EventTypes *[]string `json:"event_types,omitempty"`
+
+	// Format Form of the deliveries, `json` unless given: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
+	Format *WebhookEndpointInputFormat `json:"format,omitempty"`
+
+	// Secret Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+	Secret *string `json:"secret,omitempty"`
+
+	// URL Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+	URL string `json:"url"`
 }
 
-// WebhookEndpointInputFormat defines model for WebhookEndpointInput.Format.
+// WebhookEndpointInputFormat Form of the deliveries, `json` unless given: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
 type WebhookEndpointInputFormat string
 
-// WebhookTestResponse Example: {"delivery_id":"whd_01h455vb4pex5vsknk084sn0wd","status":"delivered","status_code":200}
+// WebhookTestResponse What became of a test event.
+//
+// Example: {"delivery_id":"whd_01h455vb4pex5vsknk084sn0wd","status":"delivered","status_code":200}
 type WebhookTestResponse struct {
-	DeliveryID string  `json:"delivery_id"`
-	Error      *string `json:"error,omitempty"`
-	Status     string  `json:"status"`
-	StatusCode *int    `json:"status_code,omitempty"`
+	// DeliveryID Id of the delivery (`whd_…`), which the receiver sees too.
+	DeliveryID string `json:"delivery_id"`
+
+	// Error Why the delivery failed. Absent if it did not.
+	Error *string `json:"error,omitempty"`
+
+	// Status `delivered` if the receiver accepted it, otherwise `failed`.
+	Status string `json:"status"`
+
+	// StatusCode HTTP status that the receiver answered with. Absent if it did not answer.
+	StatusCode *int `json:"status_code,omitempty"`
 }
 
 // AgentID defines model for AgentId.
@@ -2387,22 +3500,34 @@ type ReplicaID = string
 // WebhookID defines model for WebhookId.
 type WebhookID = string
 
-// BadRequest Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// BadRequest Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
+//
+// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type BadRequest = Error
 
-// Conflict Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Conflict Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
+//
+// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Conflict = Error
 
-// Forbidden Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Forbidden Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
+//
+// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Forbidden = Error
 
-// NotFound Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// NotFound Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
+//
+// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type NotFound = Error
 
-// TooManyRequests Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// TooManyRequests Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
+//
+// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type TooManyRequests = Error
 
-// Unauthorized Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Unauthorized Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
+//
+// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Unauthorized = Error
 
 // GetOrganizationUsageParams defines parameters for GetOrganizationUsage.

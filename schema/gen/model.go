@@ -167,6 +167,9 @@ func (b *builder) enum(t *typ, site, node *yaml.Node, ref, where string) (*typ, 
 	if as.Token != "" {
 		token = as.Token
 	}
+	if as.Description != "" {
+		t.description = as.Description
+	}
 	if token == "" {
 		return nil, b.doc.errorf(node, "the enum of %s has no name: give it one with x-pulumi-enum", where)
 	}

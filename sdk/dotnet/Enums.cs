@@ -454,6 +454,9 @@ namespace Pulumi.PgBeam
         public override string ToString() => _value;
     }
 
+    /// <summary>
+    /// By what a list of projects is sorted.
+    /// </summary>
     [EnumType]
     public readonly struct ProjectOrder : IEquatable<ProjectOrder>
     {

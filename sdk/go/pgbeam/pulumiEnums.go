@@ -2054,6 +2054,7 @@ func (in *principalTypePtr) ToPrincipalTypePtrOutputWithContext(ctx context.Cont
 	return pulumi.ToOutputWithContext(ctx, in).(PrincipalTypePtrOutput)
 }
 
+// By what a list of projects is sorted.
 type ProjectOrder string
 
 const (

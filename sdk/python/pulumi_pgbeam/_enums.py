@@ -173,6 +173,9 @@ class PrincipalType(_builtins.str, Enum):
 
 @pulumi.type_token("pgbeam:index:ProjectOrder")
 class ProjectOrder(_builtins.str, Enum):
+    """
+    By what a list of projects is sorted.
+    """
     NAME = "name"
     CREATED_AT = "created_at"
     ACTIVE_CONNECTIONS = "active_connections"

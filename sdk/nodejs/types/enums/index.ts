@@ -161,6 +161,9 @@ export const ProjectOrder = {
     ActiveConnections: "active_connections",
 } as const;
 
+/**
+ * By what a list of projects is sorted.
+ */
 export type ProjectOrder = (typeof ProjectOrder)[keyof typeof ProjectOrder];
 
 export const ProjectStatus = {
