@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -75,6 +76,9 @@ func (db testDB) open(t *testing.T) *store {
 	s, err := open(t.Context(), db.url, db.keys, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if e, ok := s.engine.(*sqliteEngine); ok {
+		e.every = 20 * time.Millisecond
 	}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {

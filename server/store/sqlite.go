@@ -22,7 +22,10 @@ const sqlitePoll = 500 * time.Millisecond
 // process queue in Go, where a context can end the wait, and several that
 // read beside it. Writers of other processes are kept out by BEGIN IMMEDIATE
 // and waited for by busy_timeout.
-type sqliteEngine struct{ w, r *sql.DB }
+type sqliteEngine struct {
+	w, r  *sql.DB
+	every time.Duration // between looks for the changes of other processes
+}
 
 func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	if path == "" {
@@ -38,7 +41,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 		return nil, fmt.Errorf("open SQLite file: %w", err)
 	}
 	f.Close()
-	e := &sqliteEngine{}
+	e := &sqliteEngine{every: sqlitePoll}
 	// FULL: an answer that was sent, with its one-time secret, must survive a
 	// power cut; in WAL mode NORMAL would not promise that.
 	if e.w, err = sql.Open("sqlite", sqliteDSN(path, "immediate", "synchronous(FULL)")); err != nil {
@@ -86,7 +89,7 @@ func (e *sqliteEngine) notify(*tx, []Change) error                       { retur
 // follow polls: SQLite tells nobody of a commit, but data_version changes
 // when another connection made one.
 func (e *sqliteEngine) follow(ctx context.Context, s *store) {
-	tick := time.NewTicker(sqlitePoll)
+	tick := time.NewTicker(e.every)
 	defer tick.Stop()
 	var conn *sql.Conn
 	defer func() {
