@@ -41,7 +41,7 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	postgres, err = localpg.Start(context.Background(), localpg.Options{
-		Dir: dir, Password: "upstream secret", Settings: []string{"max_connections=200", "fsync=off", "wal_level=logical"},
+		Dir: dir, Password: "upstream-secret", Settings: []string{"max_connections=200", "fsync=off", "wal_level=logical"},
 		HBA: []string{"host replication all 127.0.0.1/32 scram-sha-256"},
 	})
 	if err != nil {

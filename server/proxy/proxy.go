@@ -44,14 +44,15 @@ type Config struct {
 	// Region is told to clients as the parameter pgbeam.region; "" is not told.
 	Region string
 
-	LoginTimeout    time.Duration // 15 s: from accept to the end of authentication, and again for the upstream
-	MaxConnections  int           // 10000 client connections in this process
-	FailuresPerMin  int           // 20 failed logins a minute per client address and user
-	UpstreamRoots   *x509.CertPool
-	UpstreamMinTLS  uint16
-	MockSeed        []byte // shared by all proxies of the deployment; random when absent
-	reportInterval  time.Duration
-	maxReportPerSec int
+	LoginTimeout   time.Duration // 15 s: from accept to the end of authentication, and again for the upstream
+	MaxConnections int           // 10000 client connections in this process
+	FailuresPerMin int           // 20 failed logins a minute per client address and user
+	// MockSeed makes the challenge for a user name that does not exist; all
+	// proxies of a deployment share it. Random when absent.
+	MockSeed []byte
+	// UpstreamRoots verify the certificates of upstreams; nil is the system's.
+	UpstreamRoots  *x509.CertPool
+	UpstreamMinTLS uint16 // 0 is TLS 1.2
 }
 
 // Server is a proxy. Make it with New.
@@ -110,7 +111,9 @@ func New(cfg Config) *Server {
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.registry = newRegistry(cfg.Store, cfg.Log)
 	s.reports = newReporter(cfg.Store, cfg.Log, cfg.Instance)
-	s.workers.Go(func() { s.registry.watch(s.base) })
+	// Subscribed before the first login: no change of a held project is missed.
+	changes := cfg.Store.Watch(s.base)
+	s.workers.Go(func() { s.registry.watch(s.base, changes) })
 	s.workers.Go(func() { s.reports.run(s.base) })
 	return s
 }

@@ -100,10 +100,10 @@ func (r *registry) held() map[string]bool {
 }
 
 // watch keeps the views new until ctx ends.
-func (r *registry) watch(ctx context.Context) {
-	const retryAfter = 250 * time.Millisecond
+func (r *registry) watch(ctx context.Context, changes <-chan store.Change) {
+	const soonest, latest = 100 * time.Millisecond, 2 * time.Second
 	stale := map[string]bool{}
-	changes := r.store.Watch(ctx)
+	wait := soonest
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
 	for {
@@ -129,7 +129,10 @@ func (r *registry) watch(ctx context.Context) {
 		}
 		r.reload(ctx, stale)
 		if len(stale) > 0 || changes == nil {
-			retry.Reset(retryAfter)
+			retry.Reset(wait)
+			wait = min(2*wait, latest)
+		} else {
+			wait = soonest
 		}
 	}
 }
