@@ -1,0 +1,446 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/secret"
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
+)
+
+// endings are the changes that end a session, and what it is told.
+func endings() []ending {
+	rotate := func(c *store.Credential) {
+		c.Verifier, _ = secret.NewVerifier(secret.NewPassword())
+		c.Generation++
+	}
+	return []ending{
+		{"revoke", "credential revoked", func(d *deployment, l login) {
+			d.change(l, func(c *store.Credential) { c.Status = "revoked" })
+		}},
+		{"delete", "credential revoked", func(d *deployment, l login) {
+			d.update(func(tx store.Tx) error { return tx.Credentials().Delete(l.ProjectID, l.ID) })
+		}},
+		{"disable", "credential disabled", func(d *deployment, l login) {
+			d.change(l, func(c *store.Credential) { c.Status = "disabled" })
+		}},
+		{"rotate", "credential rotated", func(d *deployment, l login) { d.change(l, rotate) }},
+		{"kill-switch", "agents are disabled for this project", func(d *deployment, l login) {
+			d.changeProject(store.Project{ID: l.ProjectID}, func(p *store.Project) { p.AgentsDisabled = true })
+		}},
+		{"suspend", "project suspended", func(d *deployment, l login) {
+			d.changeProject(store.Project{ID: l.ProjectID}, func(p *store.Project) { p.Status = "suspended" })
+		}},
+		{"delete project", "project deleted", func(d *deployment, l login) {
+			d.changeProject(store.Project{ID: l.ProjectID}, func(p *store.Project) { p.Status = "deleted" })
+		}},
+		{"expiry", "credential expired at ", func(d *deployment, l login) {
+			at := time.Now().Add(150 * time.Millisecond).UTC()
+			d.change(l, func(c *store.Credential) { c.ExpiresAt = &at })
+		}},
+		{"policy", "policy ", func(d *deployment, l login) {
+			d.update(func(tx store.Tx) error {
+				p, err := tx.Policies().Get(l.ProjectID, l.PolicyID)
+				if err != nil {
+					return err
+				}
+				p.Rules.MaxRows = 5
+				return tx.Policies().Update(p)
+			})
+		}},
+	}
+}
+
+type ending struct {
+	name, message string
+	apply         func(d *deployment, l login)
+}
+
+func (e ending) check(t *testing.T, got wire.Report) {
+	t.Helper()
+	code := "28000"
+	if e.name == "policy" {
+		code = "0A000"
+	}
+	if got.Severity != "FATAL" || got.Code != code || !strings.HasPrefix(got.Message, e.message) {
+		t.Fatalf("got %+v, want FATAL %s %q", got, code, e.message)
+	}
+}
+
+func TestIdleSessionEndsWithinASecond(t *testing.T) {
+	for _, e := range endings() {
+		t.Run(e.name, func(t *testing.T) {
+			d := deploy(t)
+			conn, l := d.session()
+			pid := scalar[int](t, conn, "select pg_backend_pid()")
+			raw := hijack(t, conn)
+			own := d.connect(d.config(l.host, "postgres", postgres.Password, "postgres"))
+			changed := time.Now()
+			e.apply(d, l)
+			e.check(t, report(t, raw))
+			wantClosed(t, raw)
+			if took := time.Since(changed); took > time.Second {
+				t.Fatalf("it took %v", took)
+			}
+			wantNoBackend(t, pid)
+			switch e.name {
+			case "suspend", "delete project": // these end everybody
+			default:
+				scalar[int](t, own, "select 1")
+			}
+		})
+	}
+}
+
+func TestNextStatementIsRefused(t *testing.T) {
+	for _, e := range endings() {
+		if e.name == "expiry" {
+			continue // its time comes by itself, see above
+		}
+		t.Run(e.name, func(t *testing.T) {
+			d := deploy(t)
+			conn, l := d.session()
+			e.apply(d, l)
+			_, err := conn.Exec(t.Context(), "create table must_not_be (n int)")
+			var pg *pgconn.PgError
+			if errors.As(err, &pg) {
+				e.check(t, wire.Report{Severity: pg.Severity, Code: pg.Code, Message: pg.Message})
+			} else if err == nil {
+				t.Fatal("the statement ran")
+			}
+			if scalar[bool](t, direct(t), "select to_regclass('must_not_be') is not null") {
+				t.Fatal("the statement had its effect")
+			}
+		})
+	}
+}
+
+func TestRunningStatementEndsWithItsCredential(t *testing.T) {
+	d := deploy(t)
+	conn, l := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	failed := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		failed <- err
+	}()
+	waitActive(t, pid)
+	d.change(l, func(c *store.Credential) { c.Status = "disabled" })
+	wantError(t, asPgError(t, <-failed), "FATAL", "28000", "credential disabled")
+	wantNoBackend(t, pid)
+}
+
+// waitActive waits until a backend runs a statement.
+func waitActive(t testing.TB, pid int) {
+	t.Helper()
+	d := direct(t)
+	eventually(t, "the statement runs", func() bool {
+		return scalar[bool](t, d, "select exists (select from pg_stat_activity where pid = $1 and state = 'active' and query like '%pg_sleep%')", pid)
+	})
+}
+
+// wantNoBackend waits until a backend is gone.
+func wantNoBackend(t testing.TB, pid int) {
+	t.Helper()
+	d := direct(t)
+	eventually(t, "the upstream session is gone", func() bool {
+		return scalar[bool](t, d, "select not exists (select from pg_stat_activity where pid = $1)", pid)
+	})
+}
+
+func TestCancelHitsTheRunningStatement(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	failed := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		failed <- err
+	}()
+	waitActive(t, pid)
+	if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, asPgError(t, <-failed), "ERROR", "57014", "canceling statement due to user request")
+	scalar[int](t, conn, "select 1")
+	if got := int(conn.PgConn().PID()); got == pid {
+		t.Error("the client was told the upstream's own process id")
+	}
+}
+
+func TestLateCancelHitsNothing(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.session()
+	for i := range 200 {
+		scalar[int](t, conn, "select 1")
+		if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), "select pg_sleep(0.001)"); err != nil {
+			t.Fatalf("statement %d after a cancel request: %v", i, err)
+		}
+	}
+}
+
+func TestCancelWithAnotherKeyHitsNothing(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	finished := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select pg_sleep(0.5)")
+		finished <- err
+	}()
+	waitActive(t, pid)
+	secret := conn.PgConn().SecretKey()
+	wrong := append([]byte{secret[0] ^ 1}, secret[1:]...)
+	for _, cancel := range [][]byte{
+		wire.AppendCancel(nil, conn.PgConn().PID(), wrong),
+		wire.AppendCancel(nil, uint32(pid), secret),
+		wire.AppendCancel(nil, conn.PgConn().PID(), append(secret, 0)),
+	} {
+		plain := d.dial()
+		send(t, plain, cancel)
+		_, _ = io.Copy(io.Discard, plain)
+		secure := d.dialTLS(testDomain)
+		send(t, secure, cancel)
+		_, _ = io.Copy(io.Discard, secure)
+	}
+	if err := <-finished; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCancelInPlainTextAndUnderTLS(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	for name, dial := range map[string]func() net.Conn{"plain": d.dial, "TLS": func() net.Conn { return d.dialTLS(testDomain) }} {
+		t.Run(name, func(t *testing.T) {
+			failed := make(chan error, 1)
+			go func() {
+				_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+				failed <- err
+			}()
+			waitActive(t, pid)
+			c := dial()
+			send(t, c, wire.AppendCancel(nil, conn.PgConn().PID(), conn.PgConn().SecretKey()))
+			if err := <-failed; asPgError(t, err).Code != "57014" {
+				t.Fatal(err)
+			}
+			wantClosed(t, c)
+		})
+	}
+}
+
+func TestDrainEndsIdleSessionsAndLetsTransactionsFinish(t *testing.T) {
+	d := deploy(t)
+	idle, l := d.session()
+	busy := d.connect(d.as(l))
+	tx, err := busy.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rawIdle := hijack(t, idle)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- d.server.Shutdown(ctx) }()
+	if got := report(t, rawIdle); got.Code != "57P01" {
+		t.Fatalf("got %+v", got)
+	}
+	wantClosed(t, rawIdle)
+	if _, err := pgx.ConnectConfig(t.Context(), d.as(l)); err == nil {
+		t.Fatal("a new client was let in")
+	}
+	var n int
+	if err := tx.QueryRow(t.Context(), "select 41 + 1").Scan(&n); err != nil || n != 42 {
+		t.Fatalf("in the open transaction: %d, %v", n, err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatalf("commit: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	if err := busy.Ping(t.Context()); err == nil {
+		t.Fatal("the session outlived the drain")
+	}
+}
+
+func TestDrainCutsShortWhatDoesNotFinish(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	failed := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		failed <- err
+	}()
+	waitActive(t, pid)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := d.server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("Shutdown returned %v", err)
+	}
+	if e := asPgError(t, <-failed); e.Code != "57P01" {
+		t.Fatalf("got %v", e)
+	}
+	wantNoBackend(t, pid)
+}
+
+func TestUpstreamThatIsKilledIsReported(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	failed := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		failed <- err
+	}()
+	waitActive(t, pid)
+	scalar[bool](t, direct(t), "select pg_terminate_backend($1)", pid)
+	// The upstream says why itself, and its word is passed on.
+	wantError(t, asPgError(t, <-failed), "FATAL", "57P01", "terminating connection due to administrator command")
+}
+
+func TestUpstreamThatVanishesIsReported(t *testing.T) {
+	link := newLink(t, net.JoinHostPort(postgres.Host, itoa(postgres.Port)))
+	d := deploy(t)
+	p := d.project("shop", func(_ *store.Project, db *store.Database) { db.Port = link.port })
+	conn := d.connect(d.as(d.credential(p, nil)))
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	failed := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		failed <- err
+	}()
+	waitActive(t, pid)
+	link.cut()
+	e := asPgError(t, <-failed)
+	if e.Severity != "FATAL" || e.Code != "08006" || !strings.HasPrefix(e.Message, "upstream connection lost: ") {
+		t.Fatalf("got %v", e)
+	}
+	scalar[bool](t, direct(t), "select pg_terminate_backend($1)", pid)
+}
+
+func TestStatementOfAClientThatWasKilledIsCancelled(t *testing.T) {
+	d := deploy(t)
+	l := d.credential(d.project("shop"), nil)
+	bin, err := exec.LookPath("psql")
+	if err != nil {
+		t.Skip("no psql")
+	}
+	host, port, _ := net.SplitHostPort(d.addr)
+	cmd := exec.Command(bin, "-X", "-w", "-At", "host="+l.host+" hostaddr="+host+" port="+port+" user="+l.PgUsername+" dbname=postgres sslmode=require")
+	cmd.Env = append(cmd.Environ(), "PGPASSWORD="+l.password)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	send(t, in, []byte("select pg_backend_pid();\nselect pg_sleep(60);\n"))
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := atoi(t, strings.TrimSpace(line))
+	waitActive(t, pid)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	wantNoBackend(t, pid)
+}
+
+func TestClientThatDoesNotReadIsHeldBack(t *testing.T) {
+	d := deploy(t)
+	conn, l := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	raw := hijack(t, conn)
+	send(t, raw, wire.AppendBody(nil, wire.Query, []byte("select repeat('x', 1000000) from generate_series(1, 500)\x00")))
+	// The upstream must stop producing: all that has not been read is in socket buffers.
+	obs := direct(t)
+	eventually(t, "the upstream waits for the client", func() bool {
+		return scalar[bool](t, obs, "select coalesce((select wait_event = 'ClientWrite' from pg_stat_activity where pid = $1), false)", pid)
+	})
+	// And such a client does not keep its session.
+	changed := time.Now()
+	d.change(l, func(c *store.Credential) { c.Status = "disabled" })
+	wantNoBackend(t, pid)
+	if took := time.Since(changed); took > 5*time.Second {
+		t.Fatalf("it took %v", took)
+	}
+}
+
+func TestHalfClosedClientStillGetsItsAnswer(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	raw := hijack(t, conn)
+	send(t, raw, wire.AppendBody(nil, wire.Query, []byte("select pg_sleep(0.3)\x00")))
+	if err := raw.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	var types strings.Builder
+	for {
+		typ, _, err := wire.ReadFrame(raw, nil, 1<<20)
+		if err != nil {
+			break
+		}
+		types.WriteByte(typ)
+	}
+	if types.String() != "TDCZ" {
+		t.Fatalf("got %s", types.String())
+	}
+	wantNoBackend(t, pid)
+}
+
+func TestTerminateLetsTheStatementFinish(t *testing.T) {
+	// As with PostgreSQL itself: what was asked before Terminate is done.
+	d := deploy(t)
+	conn, _ := d.session()
+	raw := hijack(t, conn)
+	message := wire.AppendBody(nil, wire.Query, []byte("create table farewell as select 1 as one from pg_sleep(0.2)\x00"))
+	send(t, raw, wire.AppendTerminate(message))
+	raw.Close()
+	obs := direct(t)
+	eventually(t, "the last statement is done", func() bool {
+		return scalar[bool](t, obs, "select to_regclass('farewell') is not null")
+	})
+}
+
+func TestStoreOutageKeepsSessionsAndRefusesLogins(t *testing.T) {
+	var out outage
+	d := deploy(t, func(c *Config) {
+		out.Store = c.Store
+		c.Store = &out
+	})
+	conn, l := d.session()
+	out.down.Store(true)
+	scalar[int](t, conn, "select 1")
+	if e := d.refused(d.as(l)); e.Code != "57P03" {
+		t.Fatalf("got %s %q", e.Code, e.Message)
+	}
+	d.change(l, func(c *store.Credential) { c.Status = "disabled" }) // by another process
+	scalar[int](t, conn, "select 1")
+	out.down.Store(false)
+	eventually(t, "the change is learned once the store is back", func() bool { return conn.Ping(t.Context()) != nil })
+}
