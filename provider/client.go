@@ -38,7 +38,6 @@ type client struct {
 	api   *api.Client
 	key   string
 	slots chan struct{}
-	sleep func(context.Context, time.Duration) error // tests replace it
 }
 
 func newClient(base *url.URL, key, version string) (*client, error) {
@@ -60,7 +59,7 @@ func newClient(base *url.URL, key, version string) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the HTTP client: %w", err)
 	}
-	return &client{api: c, key: key, slots: make(chan struct{}, maxRequests), sleep: sleep}, nil
+	return &client{api: c, key: key, slots: make(chan struct{}, maxRequests)}, nil
 }
 
 func orDev(version string) string {
@@ -124,7 +123,7 @@ func (c *client) do(ctx context.Context, req request) (answer, error) {
 			return answer{}, c.explain(req, fmt.Errorf("%w (after %d attempts)", failure, attempt))
 		}
 		p.GetLogger(ctx).Debugf("%s: %s; again in %s", req.doing, scrub(failure.Error(), append(req.secrets, c.key)), wait.Round(time.Millisecond))
-		if err := c.sleep(ctx, wait); err != nil {
+		if err := patience(ctx, wait); err != nil {
 			return answer{}, fmt.Errorf("%s: %w; the last attempt ended with: %s", req.doing, err, scrub(failure.Error(), append(req.secrets, c.key)))
 		}
 	}
@@ -187,6 +186,9 @@ func unwrapURL(err error) error {
 	}
 	return err
 }
+
+// patience waits between attempts; tests shorten it.
+var patience = sleep
 
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
