@@ -467,7 +467,7 @@ var getPolicyProfileFunction = Function{
 			Required:    true,
 		},
 		{
-			Name:        "policyId",
+			Name:        "policyProfileId",
 			Wire:        "policy_id",
 			Description: "Policy profile, by its id (`pol_…`).",
 			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
@@ -643,7 +643,7 @@ var getPolicyProfileFunction = Function{
 	Operation: &Operation{
 		ID:     "getPolicyProfile",
 		Method: "GET",
-		Args:   []string{"projectId", "policyId"},
+		Args:   []string{"projectId", "policyProfileId"},
 		Call: func(ctx context.Context, c *api.Client, args []string, _ map[string]string, _ io.Reader, edit ...api.RequestEditorFn) (*http.Response, error) {
 			return c.GetPolicyProfile(ctx, args[0], args[1], edit...)
 		},

@@ -29,7 +29,7 @@ var policyProfileResource = Resource{
 		{
 			Name:        "name",
 			Wire:        "name",
-			Description: "Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.",
+			Description: "Name of the profile, 1 to 128 characters, unique in the project.",
 			Type: Type{
 				Kind:      String,
 				MinLength: new(1),
@@ -53,7 +53,7 @@ var policyProfileResource = Resource{
 		{
 			Name:        "statementRules",
 			Wire:        "statement_rules",
-			Description: "Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.",
+			Description: "Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.",
 			Type:        statementRulesType,
 			Input:       true,
 			Output:      true,

@@ -128,7 +128,7 @@ var projectResource = Resource{
 		{
 			Name:        "defaultPolicyProfileId",
 			Wire:        "default_policy_profile_id",
-			Description: "Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.",
+			Description: "Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.",
 			Type:        Type{Kind: String},
 			Input:       true,
 			Output:      true,
@@ -148,7 +148,7 @@ var projectResource = Resource{
 		{
 			Name:        "agentsDisabled",
 			Wire:        "agents_disabled",
-			Description: "True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.",
+			Description: "Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.",
 			Type:        Type{Kind: Boolean},
 			Input:       true,
 			Output:      true,

@@ -29,7 +29,7 @@ var webhookEndpointResource = Resource{
 		{
 			Name:        "url",
 			Wire:        "url",
-			Description: "Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.",
+			Description: "Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.",
 			Type: Type{
 				Kind:      String,
 				MinLength: new(1),
@@ -44,7 +44,7 @@ var webhookEndpointResource = Resource{
 		{
 			Name:        "secret",
 			Wire:        "secret",
-			Description: "Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.",
+			Description: "Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.",
 			Type:        Type{Kind: String, MaxLength: new(256)},
 			Input:       true,
 			Output:      true,

@@ -670,7 +670,7 @@ type ClientInterface interface {
 
 	// UpdatePolicyProfileWithBody Update a policy profile
 	//
-	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -679,7 +679,7 @@ type ClientInterface interface {
 
 	// UpdatePolicyProfile Update a policy profile
 	//
-	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2112,7 +2112,7 @@ func (c *Client) GetPolicyProfile(ctx context.Context, projectID ProjectID, poli
 
 // UpdatePolicyProfileWithBody Update a policy profile
 //
-// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2131,7 +2131,7 @@ func (c *Client) UpdatePolicyProfileWithBody(ctx context.Context, projectID Proj
 
 // UpdatePolicyProfile Update a policy profile
 //
-// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6646,7 +6646,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePolicyProfileWithBodyWithResponse Update a policy profile
 	//
-	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6655,7 +6655,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePolicyProfileWithResponse Update a policy profile
 	//
-	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+	// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -13006,7 +13006,7 @@ func (c *ClientWithResponses) GetPolicyProfileWithResponse(ctx context.Context, 
 
 // UpdatePolicyProfileWithBodyWithResponse Update a policy profile
 //
-// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13021,7 +13021,7 @@ func (c *ClientWithResponses) UpdatePolicyProfileWithBodyWithResponse(ctx contex
 
 // UpdatePolicyProfileWithResponse Update a policy profile
 //
-// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
+// Changes what is given and leaves the rest as it is, the name included. Lists are replaced as a whole, those of permitted and refused kinds of statements together; an empty one removes every entry. Sessions that are open obey the new rules from their next statement on.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

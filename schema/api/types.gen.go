@@ -2687,13 +2687,13 @@ type PolicyProfileInput struct {
 	// MigrationSafety What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
 	MigrationSafety *PolicyProfileInputMigrationSafety `json:"migration_safety,omitempty"`
 
-	// Name Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+	// Name Name of the profile, 1 to 128 characters, unique in the project.
 	Name string `json:"name"`
 
 	// RowFilters Conditions that limit which rows are visible. Empty or absent: none.
 	RowFilters *[]RowFilter `json:"row_filters,omitempty"`
 
-	// StatementRules Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+	// StatementRules Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
 	StatementRules *StatementRules `json:"statement_rules,omitempty"`
 
 	// StatementTimeoutMs Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
@@ -3316,13 +3316,13 @@ type UpdateDatabaseRequest struct {
 //
 // Example: {"agents_disabled":true,"allowed_cidrs":[{"cidr":"203.0.113.0/24","label":"Office"}],"default_policy_profile_id":"pol_01h455vb4pex5vsknk084sn0pk","description":"Orders, billing and returns","name":"shop","residency":"eu","status":"active","tags":["production"]}
 type UpdateProjectRequest struct {
-	// AgentsDisabled True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+	// AgentsDisabled Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
 	AgentsDisabled *bool `json:"agents_disabled,omitempty"`
 
 	// AllowedCidrs All networks that clients may connect from, at most 50. Each is an address, a network in CIDR notation, or either together with a label. Empty lets every address connect.
 	AllowedCidrs *[]CidrEntry `json:"allowed_cidrs,omitempty"`
 
-	// DefaultPolicyProfileID Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+	// DefaultPolicyProfileID Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
 	DefaultPolicyProfileID nullable.Nullable[string] `json:"default_policy_profile_id,omitempty"`
 
 	// Description New description, at most 500 characters. Empty removes it.
@@ -3422,10 +3422,10 @@ type WebhookEndpointInput struct {
 	// Format Form of the deliveries, `json` unless given: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
 	Format *WebhookEndpointInputFormat `json:"format,omitempty"`
 
-	// Secret Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+	// Secret Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
 	Secret *string `json:"secret,omitempty"`
 
-	// URL Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+	// URL Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
 	URL string `json:"url"`
 }
 

@@ -255,8 +255,8 @@ func (b *builder) call(n *operationNote, props []*property, object *yaml.Node) (
 	}
 	c := &call{op: op, result: n.Result.string, items: n.Items.string}
 	for _, q := range op.in("path") {
-		if name := camel(q.name); slices.Contains(names(props), name) {
-			c.args = append(c.args, name)
+		if i := slices.Index(wires(props), q.name); i >= 0 {
+			c.args = append(c.args, props[i].name)
 		} else {
 			c.args = append(c.args, "id")
 		}
@@ -266,8 +266,8 @@ func (b *builder) call(n *operationNote, props []*property, object *yaml.Node) (
 		case q.name == "page_size":
 			c.paged = true
 		case q.name == "page_token":
-		case slices.Contains(names(props), camel(q.name)):
-			c.query = append(c.query, camel(q.name))
+		case slices.Contains(wires(props), q.name):
+			c.query = append(c.query, props[slices.Index(wires(props), q.name)].name)
 		case q.required:
 			return nil, b.doc.errorf(n.Operation.node, "%s requires %s, which no property fills", op.id, q.name)
 		}
@@ -343,8 +343,16 @@ func (b *builder) function(op *operation) (*function, error) {
 		if d := str(q.node, "description"); d != "" {
 			p.description = d
 		}
+		if as := n.Rename.get(q.name); as != nil {
+			p.name = as.string
+		}
 		p.input, p.required = true, q.required
 		f.inputs = append(f.inputs, p)
+	}
+	for _, e := range n.Rename {
+		if have := wires(f.inputs); !slices.Contains(have, e.Key.string) {
+			return nil, b.doc.errorf(e.Key.node, "%s has no parameter %q%s", op.id, e.Key.string, didYouMean(e.Key.string, have))
+		}
 	}
 	answer, _, err := b.doc.resolve(b.doc.response(op))
 	if err != nil {

@@ -107,9 +107,10 @@ type extraNote struct {
 }
 
 type functionNote struct {
-	Name        name   `yaml:"name"`
-	Items       name   `yaml:"items"`
-	Description string `yaml:"description"`
+	Name        name          `yaml:"name"`
+	Items       name          `yaml:"items"`
+	Description string        `yaml:"description"`
+	Rename      ordered[name] `yaml:"rename"` // parameters that programs know by another name
 }
 
 type typeNote struct {

@@ -14,6 +14,43 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### A credential that is renewed when the date changes
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var readonly = new PgBeam.PolicyProfile("readonly", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         Name = "readonly",
+    ///         AccessMode = PgBeam.AccessMode.ReadOnly,
+    ///         MaxRows = 1000,
+    ///     });
+    /// 
+    ///     var assistant = new PgBeam.AgentCredential("assistant", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         PolicyProfileId = readonly.Id,
+    ///         Name = "assistant",
+    ///         RotationTriggers =
+    ///         {
+    ///             ["renewed"] = "2026-01-15",
+    ///         },
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["connectionString"] = assistant.ConnectionString,
+    ///         ["mcpUrl"] = assistant.McpUrl,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Agent credentials are imported by `&lt;project&gt;/&lt;id&gt;`, or by `&lt;id&gt;` alone where the API key can find what it belongs to:

@@ -14,6 +14,35 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### Cache one query for five minutes
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var query = PgBeam.GetQueryHash.Invoke(new() { Sql = "SELECT id, name FROM products WHERE category = $1" });
+    /// 
+    ///     var products = new PgBeam.CacheRule("products", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         DatabaseId = config.Require("databaseId"),
+    ///         QueryHash = query.Apply(r =&gt; r.QueryHash),
+    ///         CacheEnabled = true,
+    ///         CacheTtlSeconds = 300,
+    ///         CacheSwrSeconds = 60,
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["recommendation"] = products.Recommendation,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Cache rules are imported by `&lt;project&gt;/&lt;database&gt;/&lt;query hash&gt;`:

@@ -14,6 +14,29 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### A host name of your own
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var domain = new PgBeam.CustomDomain("domain", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         Domain = "db.example.com",
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["records"] = domain.DnsInstructions,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Custom domains are imported by `&lt;project&gt;/&lt;id&gt;`, or by `&lt;id&gt;` alone where the API key can find what it belongs to:

@@ -14,6 +14,48 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### A second database with its results cached
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var reports = new PgBeam.Database("reports", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         Host = "reports.example.com",
+    ///         Port = 5432,
+    ///         Name = "reports",
+    ///         Username = "pgbeam",
+    ///         Password = config.RequireSecret("databasePassword"),
+    ///         SslMode = PgBeam.SslMode.VerifyFull,
+    ///         QueryTimeoutMs = 30000,
+    ///         CacheConfig = new PgBeam.Inputs.CacheConfigArgs
+    ///         {
+    ///             Enabled = true,
+    ///             TtlSeconds = 60,
+    ///             MaxEntries = 10000,
+    ///             SwrSeconds = 30,
+    ///         },
+    ///         PoolConfig = new PgBeam.Inputs.PoolConfigArgs
+    ///         {
+    ///             PoolSize = 20,
+    ///             MinPoolSize = 2,
+    ///             PoolMode = PgBeam.PoolMode.Transaction,
+    ///         },
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["connectionString"] = reports.ConnectionString,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Databases are imported by `&lt;project&gt;/&lt;id&gt;`, or by `&lt;id&gt;` alone where the API key can find what it belongs to:

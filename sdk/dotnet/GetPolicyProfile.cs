@@ -36,8 +36,8 @@ namespace Pulumi.PgBeam
         /// <summary>
         /// Policy profile, by its id (`pol_…`).
         /// </summary>
-        [Input("policyId", required: true)]
-        public string PolicyId { get; set; } = null!;
+        [Input("policyProfileId", required: true)]
+        public string PolicyProfileId { get; set; } = null!;
 
         /// <summary>
         /// Project, by its id (`prj_…`).
@@ -56,8 +56,8 @@ namespace Pulumi.PgBeam
         /// <summary>
         /// Policy profile, by its id (`pol_…`).
         /// </summary>
-        [Input("policyId", required: true)]
-        public Input<string> PolicyId { get; set; } = null!;
+        [Input("policyProfileId", required: true)]
+        public Input<string> PolicyProfileId { get; set; } = null!;
 
         /// <summary>
         /// Project, by its id (`prj_…`).

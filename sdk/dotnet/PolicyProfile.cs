@@ -14,6 +14,85 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### What a support agent may see
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var support = new PgBeam.PolicyProfile("support", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         Name = "support",
+    ///         AccessMode = PgBeam.AccessMode.ReadOnly,
+    ///         TableAllowlist = new[] { "public.customers", "public.orders" },
+    ///         MaskingRules = new[]
+    ///         {
+    ///             new PgBeam.Inputs.MaskingRuleArgs
+    ///             {
+    ///                 Table = "public.customers",
+    ///                 Column = "email",
+    ///                 Kind = PgBeam.MaskingKind.Hash,
+    ///             },
+    ///             new PgBeam.Inputs.MaskingRuleArgs
+    ///             {
+    ///                 Table = "public.customers",
+    ///                 Column = "phone",
+    ///                 Kind = PgBeam.MaskingKind.Redact,
+    ///             },
+    ///         },
+    ///         RowFilters = new[]
+    ///         {
+    ///             new PgBeam.Inputs.RowFilterArgs
+    ///             {
+    ///                 Table = "public.orders",
+    ///                 Predicate = "created_at &gt; now() - interval '90 days'",
+    ///             },
+    ///         },
+    ///         MaxRows = 500,
+    ///         StatementTimeoutMs = 10000,
+    ///         BudgetQueriesPerHour = 600,
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["policyProfileId"] = support.Id,
+    ///     };
+    /// });
+    /// ```
+    /// ### Writes that a person approves
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var maintenance = new PgBeam.PolicyProfile("maintenance", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         Name = "maintenance",
+    ///         AccessMode = PgBeam.AccessMode.ReadWrite,
+    ///         StatementRules = new PgBeam.Inputs.StatementRulesArgs
+    ///         {
+    ///             Allow = new[] { "select", "update" },
+    ///             Deny = new[] { "ddl" },
+    ///         },
+    ///         ApprovalMode = PgBeam.ApprovalMode.Writes,
+    ///         ApprovalAutoMaxRows = 10,
+    ///         ApprovalTimeoutSeconds = 600,
+    ///         MaxAffectedRows = 1000,
+    ///         MigrationSafety = PgBeam.MigrationSafety.Block,
+    ///     });
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Policy profiles are imported by `&lt;project&gt;/&lt;id&gt;`, or by `&lt;id&gt;` alone where the API key can find what it belongs to:
@@ -98,7 +177,7 @@ namespace Pulumi.PgBeam
         public Output<Pulumi.PgBeam.MigrationSafety?> MigrationSafety { get; private set; } = null!;
 
         /// <summary>
-        /// Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+        /// Name of the profile, 1 to 128 characters, unique in the project.
         /// </summary>
         [Output("name")]
         public Output<string> Name { get; private set; } = null!;
@@ -116,7 +195,7 @@ namespace Pulumi.PgBeam
         public Output<ImmutableArray<Outputs.RowFilter>> RowFilters { get; private set; } = null!;
 
         /// <summary>
-        /// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+        /// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
         /// </summary>
         [Output("statementRules")]
         public Output<Outputs.StatementRules?> StatementRules { get; private set; } = null!;
@@ -270,7 +349,7 @@ namespace Pulumi.PgBeam
         public Input<Pulumi.PgBeam.MigrationSafety>? MigrationSafety { get; set; }
 
         /// <summary>
-        /// Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+        /// Name of the profile, 1 to 128 characters, unique in the project.
         /// </summary>
         [Input("name", required: true)]
         public Input<string> Name { get; set; } = null!;
@@ -294,7 +373,7 @@ namespace Pulumi.PgBeam
         }
 
         /// <summary>
-        /// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+        /// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
         /// </summary>
         [Input("statementRules")]
         public Input<Inputs.StatementRulesArgs>? StatementRules { get; set; }

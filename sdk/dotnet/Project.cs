@@ -67,7 +67,7 @@ namespace Pulumi.PgBeam
         public Output<int> ActiveConnections { get; private set; } = null!;
 
         /// <summary>
-        /// True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+        /// Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
         /// </summary>
         [Output("agentsDisabled")]
         public Output<bool?> AgentsDisabled { get; private set; } = null!;
@@ -109,7 +109,7 @@ namespace Pulumi.PgBeam
         public Output<int> DatabaseCount { get; private set; } = null!;
 
         /// <summary>
-        /// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+        /// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
         /// </summary>
         [Output("defaultPolicyProfileId")]
         public Output<string?> DefaultPolicyProfileId { get; private set; } = null!;
@@ -233,7 +233,7 @@ namespace Pulumi.PgBeam
     public sealed class ProjectArgs : global::Pulumi.ResourceArgs
     {
         /// <summary>
-        /// True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+        /// Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
         /// </summary>
         [Input("agentsDisabled")]
         public Input<bool>? AgentsDisabled { get; set; }
@@ -263,7 +263,7 @@ namespace Pulumi.PgBeam
         public Input<Inputs.ProjectDatabaseArgs> Database { get; set; } = null!;
 
         /// <summary>
-        /// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+        /// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
         /// </summary>
         [Input("defaultPolicyProfileId")]
         public Input<string>? DefaultPolicyProfileId { get; set; }

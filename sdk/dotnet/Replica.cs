@@ -14,6 +14,31 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### A replica of a database
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var replica = new PgBeam.Replica("replica", new()
+    ///     {
+    ///         DatabaseId = config.Require("databaseId"),
+    ///         Host = "replica.example.com",
+    ///         Port = 5432,
+    ///         SslMode = PgBeam.SslMode.VerifyFull,
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["replicaId"] = replica.Id,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Replicas are imported by `&lt;database&gt;/&lt;id&gt;`, or by `&lt;id&gt;` alone where the API key can find what it belongs to:

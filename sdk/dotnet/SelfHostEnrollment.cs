@@ -14,6 +14,30 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### Enroll a data plane of your own
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var frankfurt = new PgBeam.SelfHostEnrollment("frankfurt", new()
+    ///     {
+    ///         OrgId = config.Require("orgId"),
+    ///         RegionLabel = "Frankfurt",
+    ///         Description = "Data plane in our own network",
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["token"] = frankfurt.Token,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Self-host enrollments are imported by `&lt;organization&gt;/&lt;id&gt;`, or by `&lt;id&gt;` alone where the API key can find what it belongs to:

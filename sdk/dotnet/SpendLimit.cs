@@ -14,6 +14,29 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### A monthly limit
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var limit = new PgBeam.SpendLimit("limit", new()
+    ///     {
+    ///         OrgId = config.Require("orgId"),
+    ///         SpendLimit = 250,
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["plan"] = limit.Plan,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Spend limits are imported by `&lt;organization&gt;`:

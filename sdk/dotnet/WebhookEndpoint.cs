@@ -14,6 +14,33 @@ namespace Pulumi.PgBeam
     /// 
     /// ## Example Usage
     /// 
+    /// ### Tell a receiver of blocked queries
+    /// ```csharp
+    /// using System.Collections.Generic;
+    /// using Pulumi;
+    /// using PgBeam = Pulumi.PgBeam;
+    /// 
+    /// return await Deployment.RunAsync(() =&gt;
+    /// {
+    ///     var config = new Config();
+    /// 
+    ///     var alerts = new PgBeam.WebhookEndpoint("alerts", new()
+    ///     {
+    ///         ProjectId = config.Require("projectId"),
+    ///         Url = "https://hooks.example.com/pgbeam",
+    ///         Format = PgBeam.WebhookFormat.Json,
+    ///         EventTypes = new[] { "query_blocked", "budget_exhausted" },
+    ///         Secret = config.RequireSecret("webhookSecret"),
+    ///         Description = "Security alerts",
+    ///     });
+    /// 
+    ///     return new Dictionary&lt;string, object?&gt;
+    ///     {
+    ///         ["endpointId"] = alerts.Id,
+    ///     };
+    /// });
+    /// ```
+    /// 
     /// ## Import
     /// 
     /// Webhook endpoints are imported by `&lt;project&gt;/&lt;id&gt;`, or by `&lt;id&gt;` alone where the API key can find what it belongs to:
@@ -62,7 +89,7 @@ namespace Pulumi.PgBeam
         public Output<string> ProjectId { get; private set; } = null!;
 
         /// <summary>
-        /// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+        /// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
         /// </summary>
         [Output("secret")]
         public Output<string?> Secret { get; private set; } = null!;
@@ -74,7 +101,7 @@ namespace Pulumi.PgBeam
         public Output<string> UpdatedAt { get; private set; } = null!;
 
         /// <summary>
-        /// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+        /// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
         /// </summary>
         [Output("url")]
         public Output<string> Url { get; private set; } = null!;
@@ -169,7 +196,7 @@ namespace Pulumi.PgBeam
         private Input<string>? _secret;
 
         /// <summary>
-        /// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+        /// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
         /// </summary>
         public Input<string>? Secret
         {
@@ -182,7 +209,7 @@ namespace Pulumi.PgBeam
         }
 
         /// <summary>
-        /// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+        /// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
         /// </summary>
         [Input("url", required: true)]
         public Input<string> Url { get; set; } = null!;

@@ -12,6 +12,32 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### A credential that is renewed when the date changes
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const readonly = new pgbeam.PolicyProfile("readonly", {
+ *     projectId: config.require("projectId"),
+ *     name: "readonly",
+ *     accessMode: pgbeam.AccessMode.ReadOnly,
+ *     maxRows: 1000,
+ * });
+ *
+ * const assistant = new pgbeam.AgentCredential("assistant", {
+ *     projectId: config.require("projectId"),
+ *     policyProfileId: readonly.id,
+ *     name: "assistant",
+ *     rotationTriggers: { renewed: "2026-01-15" },
+ * });
+ *
+ * export const connectionString = assistant.connectionString;
+ * export const mcpUrl = assistant.mcpUrl;
+ * ```
+ *
  * ## Import
  *
  * Agent credentials are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

@@ -12,6 +12,28 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### Cache one query for five minutes
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const query = pgbeam.getQueryHashOutput({ sql: "SELECT id, name FROM products WHERE category = $1" });
+ *
+ * const products = new pgbeam.CacheRule("products", {
+ *     projectId: config.require("projectId"),
+ *     databaseId: config.require("databaseId"),
+ *     queryHash: query.queryHash,
+ *     cacheEnabled: true,
+ *     cacheTtlSeconds: 300,
+ *     cacheSwrSeconds: 60,
+ * });
+ *
+ * export const recommendation = products.recommendation;
+ * ```
+ *
  * ## Import
  *
  * Cache rules are imported by `<project>/<database>/<query hash>`:

@@ -12,6 +12,22 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### A host name of your own
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const domain = new pgbeam.CustomDomain("domain", {
+ *     projectId: config.require("projectId"),
+ *     domain: "db.example.com",
+ * });
+ *
+ * export const records = domain.dnsInstructions;
+ * ```
+ *
  * ## Import
  *
  * Custom domains are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

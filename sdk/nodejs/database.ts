@@ -12,6 +12,30 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### A second database with its results cached
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const reports = new pgbeam.Database("reports", {
+ *     projectId: config.require("projectId"),
+ *     host: "reports.example.com",
+ *     port: 5432,
+ *     name: "reports",
+ *     username: "pgbeam",
+ *     password: config.requireSecret("databasePassword"),
+ *     sslMode: pgbeam.SslMode.VerifyFull,
+ *     queryTimeoutMs: 30000,
+ *     cacheConfig: { enabled: true, ttlSeconds: 60, maxEntries: 10000, swrSeconds: 30 },
+ *     poolConfig: { poolSize: 20, minPoolSize: 2, poolMode: pgbeam.PoolMode.Transaction },
+ * });
+ *
+ * export const connectionString = reports.connectionString;
+ * ```
+ *
  * ## Import
  *
  * Databases are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

@@ -13,7 +13,7 @@ import * as utilities from "./utilities";
 export function getPolicyProfile(args: GetPolicyProfileArgs, opts?: pulumi.InvokeOptions): Promise<GetPolicyProfileResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invoke("pgbeam:index:getPolicyProfile", {
-        "policyId": args.policyId,
+        "policyProfileId": args.policyProfileId,
         "projectId": args.projectId,
     }, opts);
 }
@@ -22,7 +22,7 @@ export interface GetPolicyProfileArgs {
     /**
      * Policy profile, by its id (`pol_…`).
      */
-    policyId: string;
+    policyProfileId: string;
     /**
      * Project, by its id (`prj_…`).
      */
@@ -125,7 +125,7 @@ export interface GetPolicyProfileResult {
 export function getPolicyProfileOutput(args: GetPolicyProfileOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetPolicyProfileResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invokeOutput("pgbeam:index:getPolicyProfile", {
-        "policyId": args.policyId,
+        "policyProfileId": args.policyProfileId,
         "projectId": args.projectId,
     }, opts);
 }
@@ -134,7 +134,7 @@ export interface GetPolicyProfileOutputArgs {
     /**
      * Policy profile, by its id (`pol_…`).
      */
-    policyId: pulumi.Input<string>;
+    policyProfileId: pulumi.Input<string>;
     /**
      * Project, by its id (`prj_…`).
      */

@@ -12,6 +12,54 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### What a support agent may see
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const support = new pgbeam.PolicyProfile("support", {
+ *     projectId: config.require("projectId"),
+ *     name: "support",
+ *     accessMode: pgbeam.AccessMode.ReadOnly,
+ *     tableAllowlist: ["public.customers", "public.orders"],
+ *     maskingRules: [
+ *         { table: "public.customers", column: "email", kind: pgbeam.MaskingKind.Hash },
+ *         { table: "public.customers", column: "phone", kind: pgbeam.MaskingKind.Redact },
+ *     ],
+ *     rowFilters: [
+ *         { table: "public.orders", predicate: "created_at > now() - interval '90 days'" },
+ *     ],
+ *     maxRows: 500,
+ *     statementTimeoutMs: 10000,
+ *     budgetQueriesPerHour: 600,
+ * });
+ *
+ * export const policyProfileId = support.id;
+ * ```
+ * ### Writes that a person approves
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const maintenance = new pgbeam.PolicyProfile("maintenance", {
+ *     projectId: config.require("projectId"),
+ *     name: "maintenance",
+ *     accessMode: pgbeam.AccessMode.ReadWrite,
+ *     statementRules: { allow: ["select", "update"], deny: ["ddl"] },
+ *     approvalMode: pgbeam.ApprovalMode.Writes,
+ *     approvalAutoMaxRows: 10,
+ *     approvalTimeoutSeconds: 600,
+ *     maxAffectedRows: 1000,
+ *     migrationSafety: pgbeam.MigrationSafety.Block,
+ * });
+ * ```
+ *
  * ## Import
  *
  * Policy profiles are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -96,7 +144,7 @@ export class PolicyProfile extends pulumi.CustomResource {
      */
     declare public readonly migrationSafety: pulumi.Output<enums.MigrationSafety | undefined>;
     /**
-     * Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+     * Name of the profile, 1 to 128 characters, unique in the project.
      */
     declare public readonly name: pulumi.Output<string>;
     /**
@@ -108,7 +156,7 @@ export class PolicyProfile extends pulumi.CustomResource {
      */
     declare public readonly rowFilters: pulumi.Output<outputs.RowFilter[] | undefined>;
     /**
-     * Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+     * Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
      */
     declare public readonly statementRules: pulumi.Output<outputs.StatementRules | undefined>;
     /**
@@ -247,7 +295,7 @@ export interface PolicyProfileArgs {
      */
     migrationSafety?: pulumi.Input<enums.MigrationSafety | undefined>;
     /**
-     * Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+     * Name of the profile, 1 to 128 characters, unique in the project.
      */
     name: pulumi.Input<string>;
     /**
@@ -259,7 +307,7 @@ export interface PolicyProfileArgs {
      */
     rowFilters?: pulumi.Input<pulumi.Input<inputs.RowFilterArgs>[] | undefined>;
     /**
-     * Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+     * Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
      */
     statementRules?: pulumi.Input<inputs.StatementRulesArgs | undefined>;
     /**

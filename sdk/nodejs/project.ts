@@ -78,7 +78,7 @@ export class Project extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly activeConnections: pulumi.Output<number>;
     /**
-     * True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+     * Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
      */
     declare public readonly agentsDisabled: pulumi.Output<boolean | undefined>;
     /**
@@ -106,7 +106,7 @@ export class Project extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly databaseCount: pulumi.Output<number>;
     /**
-     * Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+     * Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
      */
     declare public readonly defaultPolicyProfileId: pulumi.Output<string | undefined>;
     /**
@@ -232,7 +232,7 @@ export class Project extends pulumi.CustomResource {
  */
 export interface ProjectArgs {
     /**
-     * True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+     * Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
      */
     agentsDisabled?: pulumi.Input<boolean | undefined>;
     /**
@@ -248,7 +248,7 @@ export interface ProjectArgs {
      */
     database: pulumi.Input<inputs.ProjectDatabaseArgs>;
     /**
-     * Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+     * Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
      */
     defaultPolicyProfileId?: pulumi.Input<string | undefined>;
     /**

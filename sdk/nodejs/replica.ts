@@ -12,6 +12,24 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### A replica of a database
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const replica = new pgbeam.Replica("replica", {
+ *     databaseId: config.require("databaseId"),
+ *     host: "replica.example.com",
+ *     port: 5432,
+ *     sslMode: pgbeam.SslMode.VerifyFull,
+ * });
+ *
+ * export const replicaId = replica.id;
+ * ```
+ *
  * ## Import
  *
  * Replicas are imported by `<database>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

@@ -9,6 +9,23 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### Enroll a data plane of your own
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const frankfurt = new pgbeam.SelfHostEnrollment("frankfurt", {
+ *     orgId: config.require("orgId"),
+ *     regionLabel: "Frankfurt",
+ *     description: "Data plane in our own network",
+ * });
+ *
+ * export const token = frankfurt.token;
+ * ```
+ *
  * ## Import
  *
  * Self-host enrollments are imported by `<organization>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

@@ -12,6 +12,22 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### A monthly limit
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const limit = new pgbeam.SpendLimit("limit", {
+ *     orgId: config.require("orgId"),
+ *     spendLimit: 250,
+ * });
+ *
+ * export const plan = limit.plan;
+ * ```
+ *
  * ## Import
  *
  * Spend limits are imported by `<organization>`:

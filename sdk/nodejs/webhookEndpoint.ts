@@ -12,6 +12,26 @@ import * as utilities from "./utilities";
  *
  * ## Example Usage
  *
+ * ### Tell a receiver of blocked queries
+ *
+ * ```typescript
+ * import * as pulumi from "@pulumi/pulumi";
+ * import * as pgbeam from "@pgbeam/pulumi";
+ *
+ * const config = new pulumi.Config();
+ *
+ * const alerts = new pgbeam.WebhookEndpoint("alerts", {
+ *     projectId: config.require("projectId"),
+ *     url: "https://hooks.example.com/pgbeam",
+ *     format: pgbeam.WebhookFormat.Json,
+ *     eventTypes: ["query_blocked", "budget_exhausted"],
+ *     secret: config.requireSecret("webhookSecret"),
+ *     description: "Security alerts",
+ * });
+ *
+ * export const endpointId = alerts.id;
+ * ```
+ *
  * ## Import
  *
  * Webhook endpoints are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -72,7 +92,7 @@ export class WebhookEndpoint extends pulumi.CustomResource {
      */
     declare public readonly projectId: pulumi.Output<string>;
     /**
-     * Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+     * Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
      */
     declare public readonly secret: pulumi.Output<string | undefined>;
     /**
@@ -80,7 +100,7 @@ export class WebhookEndpoint extends pulumi.CustomResource {
      */
     declare public /*out*/ readonly updatedAt: pulumi.Output<string>;
     /**
-     * Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+     * Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
      */
     declare public readonly url: pulumi.Output<string>;
 
@@ -153,11 +173,11 @@ export interface WebhookEndpointArgs {
      */
     projectId: pulumi.Input<string>;
     /**
-     * Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+     * Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
      */
     secret?: pulumi.Input<string | undefined>;
     /**
-     * Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+     * Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
      */
     url: pulumi.Input<string>;
 }

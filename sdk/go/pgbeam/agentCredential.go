@@ -16,6 +16,49 @@ import (
 //
 // ## Example Usage
 //
+// ### A credential that is renewed when the date changes
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			readonly, err := pgbeam.NewPolicyProfile(ctx, "readonly", &pgbeam.PolicyProfileArgs{
+//				ProjectId:  pulumi.String(cfg.Require("projectId")),
+//				Name:       pulumi.String("readonly"),
+//				AccessMode: pgbeam.AccessModeReadOnly,
+//				MaxRows:    pulumi.Int(1000),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			assistant, err := pgbeam.NewAgentCredential(ctx, "assistant", &pgbeam.AgentCredentialArgs{
+//				ProjectId:       pulumi.String(cfg.Require("projectId")),
+//				PolicyProfileId: readonly.ID(),
+//				Name:            pulumi.String("assistant"),
+//				RotationTriggers: pulumi.StringMap{
+//					"renewed": pulumi.String("2026-01-15"),
+//				},
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("connectionString", assistant.ConnectionString)
+//			ctx.Export("mcpUrl", assistant.McpUrl)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Agent credentials are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

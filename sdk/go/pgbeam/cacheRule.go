@@ -16,6 +16,42 @@ import (
 //
 // ## Example Usage
 //
+// ### Cache one query for five minutes
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			query := pgbeam.GetQueryHashOutput(ctx, pgbeam.GetQueryHashOutputArgs{
+//				Sql: pulumi.String("SELECT id, name FROM products WHERE category = $1"),
+//			})
+//			products, err := pgbeam.NewCacheRule(ctx, "products", &pgbeam.CacheRuleArgs{
+//				ProjectId:       pulumi.String(cfg.Require("projectId")),
+//				DatabaseId:      pulumi.String(cfg.Require("databaseId")),
+//				QueryHash:       query.QueryHash(),
+//				CacheEnabled:    pulumi.Bool(true),
+//				CacheTtlSeconds: pulumi.Int(300),
+//				CacheSwrSeconds: pulumi.Int(60),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("recommendation", products.Recommendation)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Cache rules are imported by `<project>/<database>/<query hash>`:

@@ -16,6 +16,35 @@ import (
 //
 // ## Example Usage
 //
+// ### A host name of your own
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			domain, err := pgbeam.NewCustomDomain(ctx, "domain", &pgbeam.CustomDomainArgs{
+//				ProjectId: pulumi.String(cfg.Require("projectId")),
+//				Domain:    pulumi.String("db.example.com"),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("records", domain.DnsInstructions)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Custom domains are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

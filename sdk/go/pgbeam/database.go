@@ -16,6 +16,52 @@ import (
 //
 // ## Example Usage
 //
+// ### A second database with its results cached
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			reports, err := pgbeam.NewDatabase(ctx, "reports", &pgbeam.DatabaseArgs{
+//				ProjectId:      pulumi.String(cfg.Require("projectId")),
+//				Host:           pulumi.String("reports.example.com"),
+//				Port:           pulumi.Int(5432),
+//				Name:           pulumi.String("reports"),
+//				Username:       pulumi.String("pgbeam"),
+//				Password:       cfg.RequireSecret("databasePassword"),
+//				SslMode:        pgbeam.SslModeVerifyFull,
+//				QueryTimeoutMs: pulumi.Int(30000),
+//				CacheConfig: &pgbeam.CacheConfigArgs{
+//					Enabled:    pulumi.Bool(true),
+//					TtlSeconds: pulumi.Int(60),
+//					MaxEntries: pulumi.Int(10000),
+//					SwrSeconds: pulumi.Int(30),
+//				},
+//				PoolConfig: &pgbeam.PoolConfigArgs{
+//					PoolSize:    pulumi.Int(20),
+//					MinPoolSize: pulumi.Int(2),
+//					PoolMode:    pgbeam.PoolModeTransaction,
+//				},
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("connectionString", reports.ConnectionString)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Databases are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

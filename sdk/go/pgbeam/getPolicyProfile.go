@@ -24,7 +24,7 @@ func LookupPolicyProfile(ctx *pulumi.Context, args *LookupPolicyProfileArgs, opt
 
 type LookupPolicyProfileArgs struct {
 	// Policy profile, by its id (`pol_…`).
-	PolicyId string `pulumi:"policyId"`
+	PolicyProfileId string `pulumi:"policyProfileId"`
 	// Project, by its id (`prj_…`).
 	ProjectId string `pulumi:"projectId"`
 }
@@ -83,7 +83,7 @@ func LookupPolicyProfileOutput(ctx *pulumi.Context, args LookupPolicyProfileOutp
 
 type LookupPolicyProfileOutputArgs struct {
 	// Policy profile, by its id (`pol_…`).
-	PolicyId pulumi.StringInput `pulumi:"policyId"`
+	PolicyProfileId pulumi.StringInput `pulumi:"policyProfileId"`
 	// Project, by its id (`prj_…`).
 	ProjectId pulumi.StringInput `pulumi:"projectId"`
 }

@@ -16,6 +16,95 @@ import (
 //
 // ## Example Usage
 //
+// ### What a support agent may see
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			support, err := pgbeam.NewPolicyProfile(ctx, "support", &pgbeam.PolicyProfileArgs{
+//				ProjectId:      pulumi.String(cfg.Require("projectId")),
+//				Name:           pulumi.String("support"),
+//				AccessMode:     pgbeam.AccessModeReadOnly,
+//				TableAllowlist: pulumi.StringArray{pulumi.String("public.customers"), pulumi.String("public.orders")},
+//				MaskingRules: pgbeam.MaskingRuleArray{
+//					pgbeam.MaskingRuleArgs{
+//						Table:  pulumi.String("public.customers"),
+//						Column: pulumi.String("email"),
+//						Kind:   pgbeam.MaskingKindHash,
+//					},
+//					pgbeam.MaskingRuleArgs{
+//						Table:  pulumi.String("public.customers"),
+//						Column: pulumi.String("phone"),
+//						Kind:   pgbeam.MaskingKindRedact,
+//					},
+//				},
+//				RowFilters: pgbeam.RowFilterArray{
+//					pgbeam.RowFilterArgs{
+//						Table:     pulumi.String("public.orders"),
+//						Predicate: pulumi.String("created_at > now() - interval '90 days'"),
+//					},
+//				},
+//				MaxRows:              pulumi.Int(500),
+//				StatementTimeoutMs:   pulumi.Int(10000),
+//				BudgetQueriesPerHour: pulumi.Int(600),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("policyProfileId", support.ID())
+//			return nil
+//		})
+//	}
+//
+// ```
+// ### Writes that a person approves
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			_, err := pgbeam.NewPolicyProfile(ctx, "maintenance", &pgbeam.PolicyProfileArgs{
+//				ProjectId:  pulumi.String(cfg.Require("projectId")),
+//				Name:       pulumi.String("maintenance"),
+//				AccessMode: pgbeam.AccessModeReadWrite,
+//				StatementRules: &pgbeam.StatementRulesArgs{
+//					Allow: pulumi.StringArray{pulumi.String("select"), pulumi.String("update")},
+//					Deny:  pulumi.StringArray{pulumi.String("ddl")},
+//				},
+//				ApprovalMode:           pgbeam.ApprovalModeWrites,
+//				ApprovalAutoMaxRows:    pulumi.Int(10),
+//				ApprovalTimeoutSeconds: pulumi.Int(600),
+//				MaxAffectedRows:        pulumi.Int(1000),
+//				MigrationSafety:        pgbeam.MigrationSafetyBlock,
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Policy profiles are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -50,13 +139,13 @@ type PolicyProfile struct {
 	MaxRows pulumi.IntPtrOutput `pulumi:"maxRows"`
 	// What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
 	MigrationSafety MigrationSafetyPtrOutput `pulumi:"migrationSafety"`
-	// Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+	// Name of the profile, 1 to 128 characters, unique in the project.
 	Name pulumi.StringOutput `pulumi:"name"`
 	// Project that the profile belongs to. It cannot be changed.
 	ProjectId pulumi.StringOutput `pulumi:"projectId"`
 	// Conditions that limit which rows are visible. Empty or absent: none.
 	RowFilters RowFilterArrayOutput `pulumi:"rowFilters"`
-	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
 	StatementRules StatementRulesPtrOutput `pulumi:"statementRules"`
 	// Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
 	StatementTimeoutMs pulumi.IntPtrOutput `pulumi:"statementTimeoutMs"`
@@ -138,13 +227,13 @@ type policyProfileArgs struct {
 	MaxRows *int `pulumi:"maxRows"`
 	// What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
 	MigrationSafety *MigrationSafety `pulumi:"migrationSafety"`
-	// Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+	// Name of the profile, 1 to 128 characters, unique in the project.
 	Name string `pulumi:"name"`
 	// Project that the profile belongs to. It cannot be changed.
 	ProjectId string `pulumi:"projectId"`
 	// Conditions that limit which rows are visible. Empty or absent: none.
 	RowFilters []RowFilter `pulumi:"rowFilters"`
-	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
 	StatementRules *StatementRules `pulumi:"statementRules"`
 	// Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
 	StatementTimeoutMs *int `pulumi:"statementTimeoutMs"`
@@ -180,13 +269,13 @@ type PolicyProfileArgs struct {
 	MaxRows pulumi.IntPtrInput
 	// What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
 	MigrationSafety MigrationSafetyPtrInput
-	// Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+	// Name of the profile, 1 to 128 characters, unique in the project.
 	Name pulumi.StringInput
 	// Project that the profile belongs to. It cannot be changed.
 	ProjectId pulumi.StringInput
 	// Conditions that limit which rows are visible. Empty or absent: none.
 	RowFilters RowFilterArrayInput
-	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
 	StatementRules StatementRulesPtrInput
 	// Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
 	StatementTimeoutMs pulumi.IntPtrInput
@@ -345,7 +434,7 @@ func (o PolicyProfileOutput) MigrationSafety() MigrationSafetyPtrOutput {
 	return o.ApplyT(func(v *PolicyProfile) MigrationSafetyPtrOutput { return v.MigrationSafety }).(MigrationSafetyPtrOutput)
 }
 
-// Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+// Name of the profile, 1 to 128 characters, unique in the project.
 func (o PolicyProfileOutput) Name() pulumi.StringOutput {
 	return o.ApplyT(func(v *PolicyProfile) pulumi.StringOutput { return v.Name }).(pulumi.StringOutput)
 }
@@ -360,7 +449,7 @@ func (o PolicyProfileOutput) RowFilters() RowFilterArrayOutput {
 	return o.ApplyT(func(v *PolicyProfile) RowFilterArrayOutput { return v.RowFilters }).(RowFilterArrayOutput)
 }
 
-// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
 func (o PolicyProfileOutput) StatementRules() StatementRulesPtrOutput {
 	return o.ApplyT(func(v *PolicyProfile) StatementRulesPtrOutput { return v.StatementRules }).(StatementRulesPtrOutput)
 }

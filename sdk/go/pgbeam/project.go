@@ -70,7 +70,7 @@ type Project struct {
 
 	// Client connections open when last measured.
 	ActiveConnections pulumi.IntOutput `pulumi:"activeConnections"`
-	// True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+	// Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
 	AgentsDisabled pulumi.BoolPtrOutput `pulumi:"agentsDisabled"`
 	// All networks that clients may connect from, at most 50. Each is an address, a network in CIDR notation, or either together with a label. Empty lets every address connect.
 	AllowedCidrs pulumi.ArrayOutput `pulumi:"allowedCidrs"`
@@ -84,7 +84,7 @@ type Project struct {
 	Database ProjectDatabasePtrOutput `pulumi:"database"`
 	// How many databases the project has.
 	DatabaseCount pulumi.IntOutput `pulumi:"databaseCount"`
-	// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+	// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
 	DefaultPolicyProfileId pulumi.StringPtrOutput `pulumi:"defaultPolicyProfileId"`
 	// What the project is for, at most 500 characters. Absent is none.
 	Description pulumi.StringPtrOutput `pulumi:"description"`
@@ -161,7 +161,7 @@ func (ProjectState) ElementType() reflect.Type {
 }
 
 type projectArgs struct {
-	// True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+	// Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
 	AgentsDisabled *bool `pulumi:"agentsDisabled"`
 	// All networks that clients may connect from, at most 50. Each is an address, a network in CIDR notation, or either together with a label. Empty lets every address connect.
 	AllowedCidrs []interface{} `pulumi:"allowedCidrs"`
@@ -169,7 +169,7 @@ type projectArgs struct {
 	Cloud *Cloud `pulumi:"cloud"`
 	// The primary database of the project. It is created together with the project; later changes update it in place.
 	Database ProjectDatabase `pulumi:"database"`
-	// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+	// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
 	DefaultPolicyProfileId *string `pulumi:"defaultPolicyProfileId"`
 	// What the project is for, at most 500 characters. Absent is none.
 	Description *string `pulumi:"description"`
@@ -189,7 +189,7 @@ type projectArgs struct {
 
 // The set of arguments for constructing a Project resource.
 type ProjectArgs struct {
-	// True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+	// Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
 	AgentsDisabled pulumi.BoolPtrInput
 	// All networks that clients may connect from, at most 50. Each is an address, a network in CIDR notation, or either together with a label. Empty lets every address connect.
 	AllowedCidrs pulumi.ArrayInput
@@ -197,7 +197,7 @@ type ProjectArgs struct {
 	Cloud CloudPtrInput
 	// The primary database of the project. It is created together with the project; later changes update it in place.
 	Database ProjectDatabaseInput
-	// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+	// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
 	DefaultPolicyProfileId pulumi.StringPtrInput
 	// What the project is for, at most 500 characters. Absent is none.
 	Description pulumi.StringPtrInput
@@ -307,7 +307,7 @@ func (o ProjectOutput) ActiveConnections() pulumi.IntOutput {
 	return o.ApplyT(func(v *Project) pulumi.IntOutput { return v.ActiveConnections }).(pulumi.IntOutput)
 }
 
-// True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+// Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
 func (o ProjectOutput) AgentsDisabled() pulumi.BoolPtrOutput {
 	return o.ApplyT(func(v *Project) pulumi.BoolPtrOutput { return v.AgentsDisabled }).(pulumi.BoolPtrOutput)
 }
@@ -342,7 +342,7 @@ func (o ProjectOutput) DatabaseCount() pulumi.IntOutput {
 	return o.ApplyT(func(v *Project) pulumi.IntOutput { return v.DatabaseCount }).(pulumi.IntOutput)
 }
 
-// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+// Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
 func (o ProjectOutput) DefaultPolicyProfileId() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *Project) pulumi.StringPtrOutput { return v.DefaultPolicyProfileId }).(pulumi.StringPtrOutput)
 }

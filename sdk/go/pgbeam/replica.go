@@ -16,6 +16,37 @@ import (
 //
 // ## Example Usage
 //
+// ### A replica of a database
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			replica, err := pgbeam.NewReplica(ctx, "replica", &pgbeam.ReplicaArgs{
+//				DatabaseId: pulumi.String(cfg.Require("databaseId")),
+//				Host:       pulumi.String("replica.example.com"),
+//				Port:       pulumi.Int(5432),
+//				SslMode:    pgbeam.SslModeVerifyFull,
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("replicaId", replica.ID())
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Replicas are imported by `<database>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

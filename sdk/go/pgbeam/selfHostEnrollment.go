@@ -16,6 +16,36 @@ import (
 //
 // ## Example Usage
 //
+// ### Enroll a data plane of your own
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			frankfurt, err := pgbeam.NewSelfHostEnrollment(ctx, "frankfurt", &pgbeam.SelfHostEnrollmentArgs{
+//				OrgId:       pulumi.String(cfg.Require("orgId")),
+//				RegionLabel: pulumi.String("Frankfurt"),
+//				Description: pulumi.String("Data plane in our own network"),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("token", frankfurt.Token)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Self-host enrollments are imported by `<organization>/<id>`, or by `<id>` alone where the API key can find what it belongs to:

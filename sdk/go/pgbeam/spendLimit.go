@@ -16,6 +16,35 @@ import (
 //
 // ## Example Usage
 //
+// ### A monthly limit
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			limit, err := pgbeam.NewSpendLimit(ctx, "limit", &pgbeam.SpendLimitArgs{
+//				OrgId:      pulumi.String(cfg.Require("orgId")),
+//				SpendLimit: pulumi.Float64(250),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("plan", limit.Plan)
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Spend limits are imported by `<organization>`:

@@ -16,6 +16,39 @@ import (
 //
 // ## Example Usage
 //
+// ### Tell a receiver of blocked queries
+// ```go
+// package main
+//
+// import (
+//
+//	"github.com/pgbeam/pulumi-pgbeam/sdk/go/pgbeam"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+//	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
+//
+// )
+//
+//	func main() {
+//		pulumi.Run(func(ctx *pulumi.Context) error {
+//			cfg := config.New(ctx, "")
+//			alerts, err := pgbeam.NewWebhookEndpoint(ctx, "alerts", &pgbeam.WebhookEndpointArgs{
+//				ProjectId:   pulumi.String(cfg.Require("projectId")),
+//				Url:         pulumi.String("https://hooks.example.com/pgbeam"),
+//				Format:      pgbeam.WebhookFormatJson,
+//				EventTypes:  pulumi.StringArray{pulumi.String("query_blocked"), pulumi.String("budget_exhausted")},
+//				Secret:      cfg.RequireSecret("webhookSecret"),
+//				Description: pulumi.String("Security alerts"),
+//			})
+//			if err != nil {
+//				return err
+//			}
+//			ctx.Export("endpointId", alerts.ID())
+//			return nil
+//		})
+//	}
+//
+// ```
+//
 // ## Import
 //
 // Webhook endpoints are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -38,11 +71,11 @@ type WebhookEndpoint struct {
 	Format WebhookFormatOutput `pulumi:"format"`
 	// Project whose events are sent. It cannot be changed.
 	ProjectId pulumi.StringOutput `pulumi:"projectId"`
-	// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+	// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
 	Secret pulumi.StringPtrOutput `pulumi:"secret"`
 	// When the endpoint was last changed.
 	UpdatedAt pulumi.StringOutput `pulumi:"updatedAt"`
-	// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+	// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
 	Url pulumi.StringOutput `pulumi:"url"`
 }
 
@@ -109,9 +142,9 @@ type webhookEndpointArgs struct {
 	Format *WebhookFormat `pulumi:"format"`
 	// Project whose events are sent. It cannot be changed.
 	ProjectId string `pulumi:"projectId"`
-	// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+	// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
 	Secret *string `pulumi:"secret"`
-	// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+	// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
 	Url string `pulumi:"url"`
 }
 
@@ -127,9 +160,9 @@ type WebhookEndpointArgs struct {
 	Format WebhookFormatPtrInput
 	// Project whose events are sent. It cannot be changed.
 	ProjectId pulumi.StringInput
-	// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+	// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
 	Secret pulumi.StringPtrInput
-	// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+	// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
 	Url pulumi.StringInput
 }
 
@@ -250,7 +283,7 @@ func (o WebhookEndpointOutput) ProjectId() pulumi.StringOutput {
 	return o.ApplyT(func(v *WebhookEndpoint) pulumi.StringOutput { return v.ProjectId }).(pulumi.StringOutput)
 }
 
-// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+// Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
 func (o WebhookEndpointOutput) Secret() pulumi.StringPtrOutput {
 	return o.ApplyT(func(v *WebhookEndpoint) pulumi.StringPtrOutput { return v.Secret }).(pulumi.StringPtrOutput)
 }
@@ -260,7 +293,7 @@ func (o WebhookEndpointOutput) UpdatedAt() pulumi.StringOutput {
 	return o.ApplyT(func(v *WebhookEndpoint) pulumi.StringOutput { return v.UpdatedAt }).(pulumi.StringOutput)
 }
 
-// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+// Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
 func (o WebhookEndpointOutput) Url() pulumi.StringOutput {
 	return o.ApplyT(func(v *WebhookEndpoint) pulumi.StringOutput { return v.Url }).(pulumi.StringOutput)
 }

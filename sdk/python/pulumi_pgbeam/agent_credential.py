@@ -154,6 +154,29 @@ class AgentCredential(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### A credential that is renewed when the date changes
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        readonly = pgbeam.PolicyProfile("readonly",
+            project_id=config.require("projectId"),
+            name="readonly",
+            access_mode=pgbeam.AccessMode.READ_ONLY,
+            max_rows=1000)
+
+        assistant = pgbeam.AgentCredential("assistant",
+            project_id=config.require("projectId"),
+            policy_profile_id=readonly.id,
+            name="assistant",
+            rotation_triggers={"renewed": "2026-01-15"})
+
+        pulumi.export("connectionString", assistant.connection_string)
+        pulumi.export("mcpUrl", assistant.mcp_url)
+        ```
+
         ## Import
 
         Agent credentials are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -183,6 +206,29 @@ class AgentCredential(pulumi.CustomResource):
         A login of its own for an AI agent or a person: a PostgreSQL user name and password and an MCP token, bound to one policy. The connection string and the MCP token are shown once, by the call that makes them, and are kept encrypted in state. Change `rotationTriggers` to renew them under the same id, user name and audit history.
 
         ## Example Usage
+
+        ### A credential that is renewed when the date changes
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        readonly = pgbeam.PolicyProfile("readonly",
+            project_id=config.require("projectId"),
+            name="readonly",
+            access_mode=pgbeam.AccessMode.READ_ONLY,
+            max_rows=1000)
+
+        assistant = pgbeam.AgentCredential("assistant",
+            project_id=config.require("projectId"),
+            policy_profile_id=readonly.id,
+            name="assistant",
+            rotation_triggers={"renewed": "2026-01-15"})
+
+        pulumi.export("connectionString", assistant.connection_string)
+        pulumi.export("mcpUrl", assistant.mcp_url)
+        ```
 
         ## Import
 

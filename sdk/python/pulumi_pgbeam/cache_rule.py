@@ -136,6 +136,26 @@ class CacheRule(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### Cache one query for five minutes
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        query = pgbeam.get_query_hash_output(sql="SELECT id, name FROM products WHERE category = $1")
+
+        products = pgbeam.CacheRule("products",
+            project_id=config.require("projectId"),
+            database_id=config.require("databaseId"),
+            query_hash=query.query_hash,
+            cache_enabled=True,
+            cache_ttl_seconds=300,
+            cache_swr_seconds=60)
+
+        pulumi.export("recommendation", products.recommendation)
+        ```
+
         ## Import
 
         Cache rules are imported by `<project>/<database>/<query hash>`:
@@ -164,6 +184,26 @@ class CacheRule(pulumi.CustomResource):
         Whether and for how long the results of one query are cached, whatever the database's own cache settings say. The query is named by its hash, which `getQueryHash` computes. Deleting the resource disables caching for the query; the statistics stay.
 
         ## Example Usage
+
+        ### Cache one query for five minutes
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        query = pgbeam.get_query_hash_output(sql="SELECT id, name FROM products WHERE category = $1")
+
+        products = pgbeam.CacheRule("products",
+            project_id=config.require("projectId"),
+            database_id=config.require("databaseId"),
+            query_hash=query.query_hash,
+            cache_enabled=True,
+            cache_ttl_seconds=300,
+            cache_swr_seconds=60)
+
+        pulumi.export("recommendation", products.recommendation)
+        ```
 
         ## Import
 

@@ -70,6 +70,20 @@ class CustomDomain(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### A host name of your own
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        domain = pgbeam.CustomDomain("domain",
+            project_id=config.require("projectId"),
+            domain="db.example.com")
+
+        pulumi.export("records", domain.dns_instructions)
+        ```
+
         ## Import
 
         Custom domains are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -94,6 +108,20 @@ class CustomDomain(pulumi.CustomResource):
         A host name of your own for a project's proxy. Create the DNS records that `dnsInstructions` names, then verify the domain with the function `verifyCustomDomain`; a certificate is issued once it is verified. Every change replaces it.
 
         ## Example Usage
+
+        ### A host name of your own
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        domain = pgbeam.CustomDomain("domain",
+            project_id=config.require("projectId"),
+            domain="db.example.com")
+
+        pulumi.export("records", domain.dns_instructions)
+        ```
 
         ## Import
 

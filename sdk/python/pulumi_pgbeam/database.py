@@ -255,6 +255,28 @@ class Database(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### A second database with its results cached
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        reports = pgbeam.Database("reports",
+            project_id=config.require("projectId"),
+            host="reports.example.com",
+            port=5432,
+            name="reports",
+            username="pgbeam",
+            password=config.require_secret("databasePassword"),
+            ssl_mode=pgbeam.SslMode.VERIFY_FULL,
+            query_timeout_ms=30000,
+            cache_config={"enabled": True, "ttl_seconds": 60, "max_entries": 10000, "swr_seconds": 30},
+            pool_config={"pool_size": 20, "min_pool_size": 2, "pool_mode": pgbeam.PoolMode.TRANSACTION})
+
+        pulumi.export("connectionString", reports.connection_string)
+        ```
+
         ## Import
 
         Databases are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -290,6 +312,28 @@ class Database(pulumi.CustomResource):
         A PostgreSQL database behind a project's proxy: where it is, how the proxy logs in to it, and how connections to it are pooled and its results cached.
 
         ## Example Usage
+
+        ### A second database with its results cached
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        reports = pgbeam.Database("reports",
+            project_id=config.require("projectId"),
+            host="reports.example.com",
+            port=5432,
+            name="reports",
+            username="pgbeam",
+            password=config.require_secret("databasePassword"),
+            ssl_mode=pgbeam.SslMode.VERIFY_FULL,
+            query_timeout_ms=30000,
+            cache_config={"enabled": True, "ttl_seconds": 60, "max_entries": 10000, "swr_seconds": 30},
+            pool_config={"pool_size": 20, "min_pool_size": 2, "pool_mode": pgbeam.PoolMode.TRANSACTION})
+
+        pulumi.export("connectionString", reports.connection_string)
+        ```
 
         ## Import
 

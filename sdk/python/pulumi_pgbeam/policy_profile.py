@@ -44,7 +44,7 @@ class PolicyProfileArgs:
         """
         The set of arguments for constructing a PolicyProfile resource.
 
-        :param pulumi.Input[_builtins.str] name: Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+        :param pulumi.Input[_builtins.str] name: Name of the profile, 1 to 128 characters, unique in the project.
         :param pulumi.Input[_builtins.str] project_id: Project that the profile belongs to. It cannot be changed.
         :param pulumi.Input['AccessMode'] access_mode: `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
         :param pulumi.Input[_builtins.int] approval_auto_max_rows: Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
@@ -58,7 +58,7 @@ class PolicyProfileArgs:
         :param pulumi.Input[_builtins.int] max_rows: Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
         :param pulumi.Input['MigrationSafety'] migration_safety: What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
         :param pulumi.Input[Sequence[pulumi.Input['RowFilterArgs']]] row_filters: Conditions that limit which rows are visible. Empty or absent: none.
-        :param pulumi.Input['StatementRulesArgs'] statement_rules: Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+        :param pulumi.Input['StatementRulesArgs'] statement_rules: Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
         :param pulumi.Input[_builtins.int] statement_timeout_ms: Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] table_allowlist: Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] table_denylist: Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
@@ -105,7 +105,7 @@ class PolicyProfileArgs:
     @pulumi.getter
     def name(self) -> pulumi.Input[_builtins.str]:
         """
-        Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+        Name of the profile, 1 to 128 characters, unique in the project.
         """
         return pulumi.get(self, "name")
 
@@ -273,7 +273,7 @@ class PolicyProfileArgs:
     @pulumi.getter(name="statementRules")
     def statement_rules(self) -> pulumi.Input[Optional['StatementRulesArgs']]:
         """
-        Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+        Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
         """
         return pulumi.get(self, "statement_rules")
 
@@ -361,6 +361,50 @@ class PolicyProfile(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### What a support agent may see
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        support = pgbeam.PolicyProfile("support",
+            project_id=config.require("projectId"),
+            name="support",
+            access_mode=pgbeam.AccessMode.READ_ONLY,
+            table_allowlist=["public.customers", "public.orders"],
+            masking_rules=[
+                {"table": "public.customers", "column": "email", "kind": pgbeam.MaskingKind.HASH},
+                {"table": "public.customers", "column": "phone", "kind": pgbeam.MaskingKind.REDACT},
+            ],
+            row_filters=[
+                {"table": "public.orders", "predicate": "created_at > now() - interval '90 days'"},
+            ],
+            max_rows=500,
+            statement_timeout_ms=10000,
+            budget_queries_per_hour=600)
+
+        pulumi.export("policyProfileId", support.id)
+        ```
+        ### Writes that a person approves
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        maintenance = pgbeam.PolicyProfile("maintenance",
+            project_id=config.require("projectId"),
+            name="maintenance",
+            access_mode=pgbeam.AccessMode.READ_WRITE,
+            statement_rules={"allow": ["select", "update"], "deny": ["ddl"]},
+            approval_mode=pgbeam.ApprovalMode.WRITES,
+            approval_auto_max_rows=10,
+            approval_timeout_seconds=600,
+            max_affected_rows=1000,
+            migration_safety=pgbeam.MigrationSafety.BLOCK)
+        ```
+
         ## Import
 
         Policy profiles are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -383,10 +427,10 @@ class PolicyProfile(pulumi.CustomResource):
         :param pulumi.Input[_builtins.int] max_affected_rows: Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
         :param pulumi.Input[_builtins.int] max_rows: Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
         :param pulumi.Input['MigrationSafety'] migration_safety: What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
-        :param pulumi.Input[_builtins.str] name: Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+        :param pulumi.Input[_builtins.str] name: Name of the profile, 1 to 128 characters, unique in the project.
         :param pulumi.Input[_builtins.str] project_id: Project that the profile belongs to. It cannot be changed.
         :param pulumi.Input[Sequence[pulumi.Input[Union['RowFilterArgs', 'RowFilterArgsDict']]]] row_filters: Conditions that limit which rows are visible. Empty or absent: none.
-        :param pulumi.Input[Union['StatementRulesArgs', 'StatementRulesArgsDict']] statement_rules: Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+        :param pulumi.Input[Union['StatementRulesArgs', 'StatementRulesArgsDict']] statement_rules: Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
         :param pulumi.Input[_builtins.int] statement_timeout_ms: Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] table_allowlist: Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] table_denylist: Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
@@ -402,6 +446,50 @@ class PolicyProfile(pulumi.CustomResource):
         What the agents that carry it may do: the kinds of statement, the tables, the columns that are masked, the rows that are visible, budgets, caps, approvals and how writes are treated. A change applies to the next statement of every open session.
 
         ## Example Usage
+
+        ### What a support agent may see
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        support = pgbeam.PolicyProfile("support",
+            project_id=config.require("projectId"),
+            name="support",
+            access_mode=pgbeam.AccessMode.READ_ONLY,
+            table_allowlist=["public.customers", "public.orders"],
+            masking_rules=[
+                {"table": "public.customers", "column": "email", "kind": pgbeam.MaskingKind.HASH},
+                {"table": "public.customers", "column": "phone", "kind": pgbeam.MaskingKind.REDACT},
+            ],
+            row_filters=[
+                {"table": "public.orders", "predicate": "created_at > now() - interval '90 days'"},
+            ],
+            max_rows=500,
+            statement_timeout_ms=10000,
+            budget_queries_per_hour=600)
+
+        pulumi.export("policyProfileId", support.id)
+        ```
+        ### Writes that a person approves
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        maintenance = pgbeam.PolicyProfile("maintenance",
+            project_id=config.require("projectId"),
+            name="maintenance",
+            access_mode=pgbeam.AccessMode.READ_WRITE,
+            statement_rules={"allow": ["select", "update"], "deny": ["ddl"]},
+            approval_mode=pgbeam.ApprovalMode.WRITES,
+            approval_auto_max_rows=10,
+            approval_timeout_seconds=600,
+            max_affected_rows=1000,
+            migration_safety=pgbeam.MigrationSafety.BLOCK)
+        ```
 
         ## Import
 
@@ -625,7 +713,7 @@ class PolicyProfile(pulumi.CustomResource):
     @pulumi.getter
     def name(self) -> pulumi.Output[_builtins.str]:
         """
-        Name of the profile, 1 to 128 characters, unique in the project. It may be left out on an update.
+        Name of the profile, 1 to 128 characters, unique in the project.
         """
         return pulumi.get(self, "name")
 
@@ -649,7 +737,7 @@ class PolicyProfile(pulumi.CustomResource):
     @pulumi.getter(name="statementRules")
     def statement_rules(self) -> pulumi.Output[Optional['outputs.StatementRules']]:
         """
-        Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits. On an update both lists are replaced together.
+        Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
         """
         return pulumi.get(self, "statement_rules")
 

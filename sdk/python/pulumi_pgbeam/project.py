@@ -40,10 +40,10 @@ class ProjectArgs:
         :param pulumi.Input['ProjectDatabaseArgs'] database: The primary database of the project. It is created together with the project; later changes update it in place.
         :param pulumi.Input[_builtins.str] name: Name of the project, 1 to 100 characters, unique in the organization.
         :param pulumi.Input[_builtins.str] org_id: Organization that the project is to belong to. It cannot be changed later.
-        :param pulumi.Input[_builtins.bool] agents_disabled: True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+        :param pulumi.Input[_builtins.bool] agents_disabled: Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
         :param pulumi.Input[Sequence[pulumi.Input[Union[_builtins.str, 'CidrEntryArgs']]]] allowed_cidrs: All networks that clients may connect from, at most 50. Each is an address, a network in CIDR notation, or either together with a label. Empty lets every address connect.
         :param pulumi.Input['Cloud'] cloud: Cloud whose regions serve the project, `aws` unless given. It cannot be changed later.
-        :param pulumi.Input[_builtins.str] default_policy_profile_id: Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+        :param pulumi.Input[_builtins.str] default_policy_profile_id: Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
         :param pulumi.Input[_builtins.str] description: What the project is for, at most 500 characters. Absent is none.
         :param pulumi.Input['DataResidency'] residency: Where client traffic may be served.
         :param pulumi.Input[_builtins.bool] self_hosted: Whether data planes in your own network serve the project, false unless given. It cannot be changed later.
@@ -112,7 +112,7 @@ class ProjectArgs:
     @pulumi.getter(name="agentsDisabled")
     def agents_disabled(self) -> pulumi.Input[Optional[_builtins.bool]]:
         """
-        True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+        Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
         """
         return pulumi.get(self, "agents_disabled")
 
@@ -148,7 +148,7 @@ class ProjectArgs:
     @pulumi.getter(name="defaultPolicyProfileId")
     def default_policy_profile_id(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+        Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
         """
         return pulumi.get(self, "default_policy_profile_id")
 
@@ -276,11 +276,11 @@ class Project(pulumi.CustomResource):
 
         :param str resource_name: The name of the resource.
         :param pulumi.ResourceOptions opts: Options for the resource.
-        :param pulumi.Input[_builtins.bool] agents_disabled: True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+        :param pulumi.Input[_builtins.bool] agents_disabled: Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
         :param pulumi.Input[Sequence[pulumi.Input[Union[_builtins.str, Union['CidrEntryArgs', 'CidrEntryArgsDict']]]]] allowed_cidrs: All networks that clients may connect from, at most 50. Each is an address, a network in CIDR notation, or either together with a label. Empty lets every address connect.
         :param pulumi.Input['Cloud'] cloud: Cloud whose regions serve the project, `aws` unless given. It cannot be changed later.
         :param pulumi.Input[Union['ProjectDatabaseArgs', 'ProjectDatabaseArgsDict']] database: The primary database of the project. It is created together with the project; later changes update it in place.
-        :param pulumi.Input[_builtins.str] default_policy_profile_id: Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+        :param pulumi.Input[_builtins.str] default_policy_profile_id: Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
         :param pulumi.Input[_builtins.str] description: What the project is for, at most 500 characters. Absent is none.
         :param pulumi.Input[_builtins.str] name: Name of the project, 1 to 100 characters, unique in the organization.
         :param pulumi.Input[_builtins.str] org_id: Organization that the project is to belong to. It cannot be changed later.
@@ -453,7 +453,7 @@ class Project(pulumi.CustomResource):
     @pulumi.getter(name="agentsDisabled")
     def agents_disabled(self) -> pulumi.Output[Optional[_builtins.bool]]:
         """
-        True refuses every agent and human credential of the project and ends its sessions, whatever the credential's own state; false lets them in again.
+        Whether to refuse every agent and human credential of the project and end its sessions, whatever the credential's own state.
         """
         return pulumi.get(self, "agents_disabled")
 
@@ -509,7 +509,7 @@ class Project(pulumi.CustomResource):
     @pulumi.getter(name="defaultPolicyProfileId")
     def default_policy_profile_id(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty removes it, so that they are not restricted.
+        Policy profile of the project that is to hold for clients which log in with a user of the database itself. Null or empty: they are not restricted.
         """
         return pulumi.get(self, "default_policy_profile_id")
 

@@ -103,6 +103,22 @@ class Replica(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### A replica of a database
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        replica = pgbeam.Replica("replica",
+            database_id=config.require("databaseId"),
+            host="replica.example.com",
+            port=5432,
+            ssl_mode=pgbeam.SslMode.VERIFY_FULL)
+
+        pulumi.export("replicaId", replica.id)
+        ```
+
         ## Import
 
         Replicas are imported by `<database>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -129,6 +145,22 @@ class Replica(pulumi.CustomResource):
         A read replica of a database. Reads are sent to the healthy replicas in turn, where the query or the database's `autoReadRouting` asks for it. It uses the credentials of the database; every change replaces it.
 
         ## Example Usage
+
+        ### A replica of a database
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        replica = pgbeam.Replica("replica",
+            database_id=config.require("databaseId"),
+            host="replica.example.com",
+            port=5432,
+            ssl_mode=pgbeam.SslMode.VERIFY_FULL)
+
+        pulumi.export("replicaId", replica.id)
+        ```
 
         ## Import
 

@@ -104,6 +104,21 @@ class SelfHostEnrollment(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### Enroll a data plane of your own
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        frankfurt = pgbeam.SelfHostEnrollment("frankfurt",
+            org_id=config.require("orgId"),
+            region_label="Frankfurt",
+            description="Data plane in our own network")
+
+        pulumi.export("token", frankfurt.token)
+        ```
+
         ## Import
 
         Self-host enrollments are imported by `<organization>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -130,6 +145,21 @@ class SelfHostEnrollment(pulumi.CustomResource):
         The permission for a data plane that you run yourself to serve an organization's projects. Its token is shown once, by the call that makes it, and is kept encrypted in state. Every change replaces it, which revokes the old token.
 
         ## Example Usage
+
+        ### Enroll a data plane of your own
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        frankfurt = pgbeam.SelfHostEnrollment("frankfurt",
+            org_id=config.require("orgId"),
+            region_label="Frankfurt",
+            description="Data plane in our own network")
+
+        pulumi.export("token", frankfurt.token)
+        ```
 
         ## Import
 

@@ -72,6 +72,20 @@ class SpendLimit(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### A monthly limit
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        limit = pgbeam.SpendLimit("limit",
+            org_id=config.require("orgId"),
+            spend_limit=250)
+
+        pulumi.export("plan", limit.plan)
+        ```
+
         ## Import
 
         Spend limits are imported by `<organization>`:
@@ -96,6 +110,20 @@ class SpendLimit(pulumi.CustomResource):
         The most an organization may spend on usage in one billing period. Once it is reached, agents are refused until the next period or until the limit is raised. There is one per organization; deleting the resource lifts the limit. A limit of 0 stops all paid usage; no limit is something else.
 
         ## Example Usage
+
+        ### A monthly limit
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        limit = pgbeam.SpendLimit("limit",
+            org_id=config.require("orgId"),
+            spend_limit=250)
+
+        pulumi.export("plan", limit.plan)
+        ```
 
         ## Import
 

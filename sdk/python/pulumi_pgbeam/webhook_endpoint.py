@@ -31,12 +31,12 @@ class WebhookEndpointArgs:
         The set of arguments for constructing a WebhookEndpoint resource.
 
         :param pulumi.Input[_builtins.str] project_id: Project whose events are sent. It cannot be changed.
-        :param pulumi.Input[_builtins.str] url: Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+        :param pulumi.Input[_builtins.str] url: Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
         :param pulumi.Input[_builtins.str] description: What the endpoint is for, at most 256 characters. Absent is none.
         :param pulumi.Input[_builtins.bool] enabled: Whether events are sent, true unless given. While false, they are not kept for later either.
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] event_types: Events that are sent: `query_blocked`, `budget_exhausted`, `kill_switch`, `masked`, `migration_flagged`, `approval_requested` and `anomaly_alert`. Empty or absent: all of them.
         :param pulumi.Input['WebhookFormat'] format: Form of the deliveries, `json` unless given: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
-        :param pulumi.Input[_builtins.str] secret: Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+        :param pulumi.Input[_builtins.str] secret: Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
         """
         pulumi.set(__self__, "project_id", project_id)
         pulumi.set(__self__, "url", url)
@@ -67,7 +67,7 @@ class WebhookEndpointArgs:
     @pulumi.getter
     def url(self) -> pulumi.Input[_builtins.str]:
         """
-        Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+        Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
         """
         return pulumi.get(self, "url")
 
@@ -127,7 +127,7 @@ class WebhookEndpointArgs:
     @pulumi.getter
     def secret(self) -> pulumi.Input[Optional[_builtins.str]]:
         """
-        Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+        Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
         """
         return pulumi.get(self, "secret")
 
@@ -155,6 +155,24 @@ class WebhookEndpoint(pulumi.CustomResource):
 
         ## Example Usage
 
+        ### Tell a receiver of blocked queries
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        alerts = pgbeam.WebhookEndpoint("alerts",
+            project_id=config.require("projectId"),
+            url="https://hooks.example.com/pgbeam",
+            format=pgbeam.WebhookFormat.JSON,
+            event_types=["query_blocked", "budget_exhausted"],
+            secret=config.require_secret("webhookSecret"),
+            description="Security alerts")
+
+        pulumi.export("endpointId", alerts.id)
+        ```
+
         ## Import
 
         Webhook endpoints are imported by `<project>/<id>`, or by `<id>` alone where the API key can find what it belongs to:
@@ -171,8 +189,8 @@ class WebhookEndpoint(pulumi.CustomResource):
         :param pulumi.Input[Sequence[pulumi.Input[_builtins.str]]] event_types: Events that are sent: `query_blocked`, `budget_exhausted`, `kill_switch`, `masked`, `migration_flagged`, `approval_requested` and `anomaly_alert`. Empty or absent: all of them.
         :param pulumi.Input['WebhookFormat'] format: Form of the deliveries, `json` unless given: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
         :param pulumi.Input[_builtins.str] project_id: Project whose events are sent. It cannot be changed.
-        :param pulumi.Input[_builtins.str] secret: Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
-        :param pulumi.Input[_builtins.str] url: Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+        :param pulumi.Input[_builtins.str] secret: Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
+        :param pulumi.Input[_builtins.str] url: Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
         """
         ...
     @overload
@@ -184,6 +202,24 @@ class WebhookEndpoint(pulumi.CustomResource):
         An address that is told of events in a project, such as a blocked query or a spent budget. Deliveries are signed with the secret and repeated until the receiver accepts them.
 
         ## Example Usage
+
+        ### Tell a receiver of blocked queries
+        ```python
+        import pulumi
+        import pulumi_pgbeam as pgbeam
+
+        config = pulumi.Config()
+
+        alerts = pgbeam.WebhookEndpoint("alerts",
+            project_id=config.require("projectId"),
+            url="https://hooks.example.com/pgbeam",
+            format=pgbeam.WebhookFormat.JSON,
+            event_types=["query_blocked", "budget_exhausted"],
+            secret=config.require_secret("webhookSecret"),
+            description="Security alerts")
+
+        pulumi.export("endpointId", alerts.id)
+        ```
 
         ## Import
 
@@ -325,7 +361,7 @@ class WebhookEndpoint(pulumi.CustomResource):
     @pulumi.getter
     def secret(self) -> pulumi.Output[Optional[_builtins.str]]:
         """
-        Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty on creation: deliveries carry no signature.
+        Secret that deliveries are signed with (`json`, `elastic`), or that the receiver knows the sender by (`splunk_hec`, `datadog`), at most 256 characters. It is stored encrypted and never returned. Absent or empty: deliveries are not signed.
         """
         return pulumi.get(self, "secret")
 
@@ -341,7 +377,7 @@ class WebhookEndpoint(pulumi.CustomResource):
     @pulumi.getter
     def url(self) -> pulumi.Output[_builtins.str]:
         """
-        Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that. It may be left out on an update.
+        Address that events are sent to, by HTTPS, at most 2048 characters, unique in the project. It must not lead to a private or local address, unless the server is set to permit that.
         """
         return pulumi.get(self, "url")
 
