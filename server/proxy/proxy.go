@@ -113,7 +113,11 @@ func New(cfg Config) *Server {
 	s.reports = newReporter(cfg.Store, cfg.Log, cfg.Instance)
 	// Subscribed before the first login: no change of a held project is missed.
 	changes := cfg.Store.Watch(s.base)
-	s.workers.Go(func() { s.registry.watch(s.base, changes) })
+	stop := cfg.Store.OnChange(s.registry.announced)
+	s.workers.Go(func() {
+		defer stop()
+		s.registry.watch(s.base, changes)
+	})
 	s.workers.Go(func() { s.reports.run(s.base) })
 	return s
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
+// refreshTimeout is how long a statement waits for a view that was announced.
+const refreshTimeout = 2 * time.Second
+
 // registry holds the projects that have been logged in to, each with its
 // newest view. An outage of the store leaves the last view in force for the
 // sessions that are there; a login asks the store and fails without it.
@@ -24,9 +27,11 @@ type registry struct {
 
 // project is one project in this process.
 type project struct {
-	id   string
-	view atomic.Pointer[view]
+	id     string
+	view   atomic.Pointer[view]
+	newest atomic.Int64 // revision that was announced; ahead of view's until it is loaded
 
+	loading  sync.Mutex
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	places   int // taken by sessions and by logins that are on their way upstream
@@ -36,45 +41,52 @@ func newRegistry(st store.Store, log *slog.Logger) *registry {
 	return &registry{store: st, log: log, projects: map[string]*project{}}
 }
 
-// load returns a project with a view at least as new as tx sees it.
-func (r *registry) load(tx store.Tx, id string) (*project, *view, error) {
+// load returns a project with a view at least as new as tx sees it. fresh
+// tells that it was not held before: what was announced while tx was open
+// passed it by, and it needs a refresh before use.
+func (r *registry) load(tx store.Tx, id string) (p *project, fresh bool, err error) {
 	row, err := tx.Projects().Get("", id)
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
 	r.mu.Lock()
-	p := r.projects[id]
+	p = r.projects[id]
 	r.mu.Unlock()
-	if p != nil {
-		if v := p.view.Load(); v.ended == nil && v.revision == row.Revision {
-			return p, v, nil
-		}
+	if p != nil && p.view.Load().revision >= row.Revision {
+		return p, false, nil
 	}
 	snap, err := tx.Snapshot(id)
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
-	v := newView(snap)
-	return r.install(v), v, nil
+	p, fresh = r.install(newView(snap))
+	return p, fresh, nil
 }
 
 // install makes v the view of its project unless a newer one is there, and
 // ends the sessions that it refuses.
-func (r *registry) install(v *view) *project {
+func (r *registry) install(v *view) (p *project, fresh bool) {
 	r.mu.Lock()
-	p := r.projects[v.project.ID]
+	p = r.projects[v.project.ID]
 	if p == nil {
 		p = &project{id: v.project.ID, sessions: map[*session]struct{}{}}
 		p.view.Store(v)
 		r.projects[p.id] = p
 		r.mu.Unlock()
-		return p
+		return p, true
 	}
 	r.mu.Unlock()
+	p.replace(v)
+	return p, false
+}
+
+// replace puts v in force unless a newer view is, and asks it about all
+// sessions.
+func (p *project) replace(v *view) {
 	p.mu.Lock()
-	if old := p.view.Load(); old.revision > v.revision {
+	if old := p.view.Load(); v.ended != gone && old.revision > v.revision {
 		p.mu.Unlock()
-		return p
+		return
 	}
 	p.view.Store(v)
 	affected := make([]*session, 0, len(p.sessions))
@@ -85,7 +97,6 @@ func (r *registry) install(v *view) *project {
 	for _, s := range affected {
 		s.recheck(v)
 	}
-	return p
 }
 
 // held returns the ids of all projects that are loaded.
@@ -97,6 +108,38 @@ func (r *registry) held() map[string]bool {
 		ids[id] = true
 	}
 	return ids
+}
+
+// announced notes a change the moment it is committed. From then on no
+// statement goes by the older view.
+func (r *registry) announced(c store.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p := r.projects[c.ProjectID]; p != nil && p.newest.Load() < c.Revision {
+		p.newest.Store(c.Revision)
+	}
+}
+
+// current returns the view that is in force for p. It waits for one that was
+// announced and is on its way; when the store does not give it, the last one
+// stays.
+func (r *registry) current(ctx context.Context, p *project) *view {
+	v, newest := p.view.Load(), p.newest.Load()
+	if v.revision >= newest || v.ended != nil {
+		return v
+	}
+	p.loading.Lock()
+	defer p.loading.Unlock()
+	if v = p.view.Load(); v.revision >= newest || v.ended != nil {
+		return v
+	}
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
+	if err := r.refresh(ctx, p.id); err != nil {
+		r.log.Warn("reload project failed, its sessions go on with what they have", "project", p.id, "error", err)
+		p.newest.CompareAndSwap(newest, v.revision) // the watcher keeps trying
+	}
+	return p.view.Load()
 }
 
 // watch keeps the views new until ctx ends.
@@ -146,24 +189,30 @@ func (r *registry) reload(ctx context.Context, stale map[string]bool) {
 			delete(stale, id)
 			continue
 		}
-		var snap store.Snapshot
-		err := r.store.View(ctx, func(tx store.Tx) (err error) {
-			snap, err = tx.Snapshot(id)
-			return err
-		})
-		switch {
-		case err == nil:
-			r.install(newView(snap))
-		case errors.Is(err, store.ErrNotFound):
-			r.remove(id)
-		default:
-			if ctx.Err() == nil {
-				r.log.Warn("reload project failed, its sessions go on with what they have", "project", id, "error", err)
-			}
-			continue
+		if err := r.refresh(ctx, id); err == nil {
+			delete(stale, id)
+		} else if ctx.Err() == nil {
+			r.log.Warn("reload project failed, its sessions go on with what they have", "project", id, "error", err)
 		}
-		delete(stale, id)
 	}
+}
+
+// refresh loads a project's newest view and puts it in force.
+func (r *registry) refresh(ctx context.Context, id string) error {
+	var snap store.Snapshot
+	err := r.store.View(ctx, func(tx store.Tx) (err error) {
+		snap, err = tx.Snapshot(id)
+		return err
+	})
+	switch {
+	case err == nil:
+		r.install(newView(snap))
+	case errors.Is(err, store.ErrNotFound):
+		r.remove(id)
+	default:
+		return err
+	}
+	return nil
 }
 
 // remove forgets a project that was deleted and ends its sessions.
@@ -175,17 +224,7 @@ func (r *registry) remove(id string) {
 	if p == nil {
 		return
 	}
-	v := goneView(id)
-	p.mu.Lock()
-	p.view.Store(v)
-	affected := make([]*session, 0, len(p.sessions))
-	for s := range p.sessions {
-		affected = append(affected, s)
-	}
-	p.mu.Unlock()
-	for _, s := range affected {
-		s.recheck(v)
-	}
+	p.replace(&view{project: store.Project{ID: id}, ended: gone})
 }
 
 // take takes a place for one more connection, nil, or says why there is none.

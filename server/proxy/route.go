@@ -13,8 +13,9 @@ import (
 // route is where a startup packet leads.
 type route struct {
 	project *project // nil while unknown: an issued user name that does not exist
-	view    *view
-	issued  bool // PgBeam authenticates this user, not the upstream
+	fresh   bool     // project was not held before
+	view    *view    // of project
+	issued  bool     // PgBeam authenticates this user, not the upstream
 	// credential is the issued login; nil when issued but unknown.
 	credential *store.Credential
 	user       string // name to log in upstream with, unless issued
@@ -40,9 +41,15 @@ func (s *Server) find(ctx context.Context, c *client) (*route, error) {
 	if refused != nil {
 		return nil, refused
 	}
+	if err == nil && r.fresh {
+		err = s.registry.refresh(ctx, r.project.id)
+	}
 	if err != nil {
 		s.log.Warn("look up login failed", "error", err)
 		return nil, fatal(codeCannotNow, "Try again in a moment.", "the configuration cannot be read, so that this login cannot be checked")
+	}
+	if r.project != nil {
+		r.view = s.registry.current(ctx, r.project)
 	}
 	return r, nil
 }
@@ -135,7 +142,7 @@ func (s *Server) projectOfHost(tx store.Tx, host string) (string, error) {
 
 func (s *Server) loaded(tx store.Tx, id string, r *route, host string) (*route, error) {
 	var err error
-	r.project, r.view, err = s.registry.load(tx, id)
+	r.project, r.fresh, err = s.registry.load(tx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, projectNotFound(host)
 	}

@@ -126,10 +126,10 @@ func (s *session) recheck(v *view) {
 	}
 }
 
-// permitted is asked before a statement goes upstream: one atomic load while
+// permitted is asked before a statement goes upstream: two atomic loads while
 // nothing has changed.
 func (s *session) permitted() bool {
-	v := s.proj.view.Load()
+	v := s.srv.registry.current(s.srv.base, s.proj)
 	if v != s.seen {
 		if refused := v.refuse(s.id); refused != nil {
 			s.end(refused)

@@ -37,7 +37,7 @@ func newView(snap store.Snapshot) *view {
 	switch snap.Project.Status {
 	case "active":
 	case "deleted":
-		v.ended = projectGone()
+		v.ended = gone
 	default:
 		v.ended = fatal(codeNotAuthorized, "Set the project's status to active to use it again.", "project %s", snap.Project.Status)
 	}
@@ -80,14 +80,8 @@ func capped(o store.Organization) bool {
 	return o.SpendCappedAt != nil || o.SpendLimit != nil && *o.SpendLimit == 0
 }
 
-// goneView is the view of a project that is no more.
-func goneView(id string) *view {
-	return &view{project: store.Project{ID: id}, ended: projectGone()}
-}
-
-func projectGone() *refusal {
-	return fatal(codeNotAuthorized, "", "project deleted")
-}
+// gone ends the sessions of a project that is no more.
+var gone = fatal(codeNotAuthorized, "", "project deleted")
 
 func credentialRevoked() *refusal {
 	return fatal(codeNotAuthorized, "Issue a new credential.", "credential revoked")

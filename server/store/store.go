@@ -61,6 +61,11 @@ type Store interface {
 	// channel. A Change without a project means that announcements may have
 	// been lost: reload everything held.
 	Watch(ctx context.Context) <-chan Change
+	// OnChange calls fn with every announcement before watchers get it and,
+	// where it is of this process, before its Update returns: who asks for a
+	// change knows when the answer comes that no session still overlooks it.
+	// fn must neither block nor use the store.
+	OnChange(fn func(Change)) (stop func())
 	// Reseal seals everything that is still sealed under an older encryption
 	// key with the primary one, and returns how many values that were.
 	Reseal(ctx context.Context) (int, error)

@@ -10,6 +10,7 @@ import (
 type hub struct {
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
+	hooks    map[*func(Change)]struct{}
 	known    map[string]int64 // the newest revision announced per project
 }
 
@@ -22,7 +23,7 @@ type watcher struct {
 }
 
 func newHub() *hub {
-	return &hub{watchers: map[*watcher]struct{}{}, known: map[string]int64{}}
+	return &hub{watchers: map[*watcher]struct{}{}, hooks: map[*func(Change)]struct{}{}, known: map[string]int64{}}
 }
 
 // announce tells all watchers of changes they have not heard of. A Change
@@ -37,9 +38,23 @@ func (h *hub) announce(changes ...Change) {
 			}
 			h.known[c.ProjectID] = c.Revision
 		}
+		for hook := range h.hooks {
+			(*hook)(c)
+		}
 		for w := range h.watchers {
 			w.add(c)
 		}
+	}
+}
+
+func (s *store) OnChange(fn func(Change)) (stop func()) {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.hooks[&fn] = struct{}{}
+	return func() {
+		s.hub.mu.Lock()
+		defer s.hub.mu.Unlock()
+		delete(s.hub.hooks, &fn)
 	}
 }
 
