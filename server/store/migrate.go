@@ -9,41 +9,56 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// migrationLock is the advisory lock under which one process migrates a
+// PostgreSQL store while the others wait.
+const migrationLock = 0x7067626561_6d4d
+
 // migrate brings the schema forwards to the newest version this program
 // knows, and refuses one that is newer still.
 func migrate(ctx context.Context, engine string, db *sql.DB) error {
+	if engine == "postgres" {
+		// Around everything: goose's own locker leaves out the making of its
+		// version table, and waits in steps of seconds.
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("migrate schema: %w", err)
+		}
+		defer conn.Close()
+		unlock, err := advisoryLock(ctx, conn, migrationLock)
+		if err != nil {
+			return fmt.Errorf("wait for another process to migrate the schema: %w", err)
+		}
+		defer unlock()
+		return migrateTo(ctx, goose.DialectPostgres, db, 0)
+	}
 	const attempts = 10
 	for attempt := 1; ; attempt++ {
-		err := migrateOnce(ctx, engine, db)
-		// Processes that start together on a new SQLite file collide here; the
-		// one that comes later then finds the work done.
-		if err == nil || engine != "sqlite" || attempt == attempts || ctx.Err() != nil {
+		err := migrateTo(ctx, goose.DialectSQLite3, db, 0)
+		// Processes that start together on a new file collide here; the one that
+		// comes later then finds the work done.
+		if err == nil || attempt == attempts {
 			return err
 		}
-		time.Sleep(time.Duration(attempt) * 10 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(attempt) * 10 * time.Millisecond):
+		}
 	}
 }
 
-func migrateOnce(ctx context.Context, engine string, db *sql.DB) error {
+// migrateTo applies the migrations up to a version; 0 is the newest.
+func migrateTo(ctx context.Context, dialect goose.Dialect, db *sql.DB, version int64) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if engine == "postgres" {
-		locker, err := lock.NewPostgresSessionLocker() // an advisory lock: one process migrates, the others wait
-		if err != nil {
-			return err
-		}
-		dialect, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
-	}
-	provider, err := goose.NewProvider(dialect, db, dir, options...)
+	provider, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}
@@ -56,11 +71,14 @@ func migrateOnce(ctx context.Context, engine string, db *sql.DB) error {
 	if current > newest {
 		return fmt.Errorf("the store has schema version %d, this program knows up to %d: run a pgbeam at least as new as the one that wrote it", current, newest)
 	}
-	if current == newest {
+	if version == 0 {
+		version = newest
+	}
+	if current == version {
 		return nil
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate schema from version %d to %d: %w", current, newest, err)
+	if _, err := provider.UpTo(ctx, version); err != nil {
+		return fmt.Errorf("migrate schema from version %d to %d: %w", current, version, err)
 	}
 	return nil
 }

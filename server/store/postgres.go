@@ -103,14 +103,19 @@ func (e *postgresEngine) retryable(err error) bool {
 }
 
 func (e *postgresEngine) queue(ctx context.Context, conn *sql.Conn) (func(), error) {
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(queueLock)); err != nil {
+	return advisoryLock(ctx, conn, queueLock)
+}
+
+// advisoryLock waits for a lock that the session on conn then holds.
+func advisoryLock(ctx context.Context, conn *sql.Conn, key int64) (unlock func(), err error) {
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", key); err != nil {
 		return nil, err
 	}
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(queueLock)); err != nil {
-			// Closing the session frees the lock.
+		if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", key); err != nil {
+			// The session that ends gives the lock back.
 			_ = conn.Raw(func(c any) error { return c.(*stdlib.Conn).Close() })
 		}
 	}, nil
