@@ -58,8 +58,10 @@ func dropped(at path, prop *Property, was, has property.Value) (change, bool) {
 		return change{}, false
 	}
 	clear, ok := cleared(prop)
-	if !ok && !prop.Replace && !(prop.Type.Kind == Map) {
-		return change{}, false // nothing that could be sent would clear it
+	if !ok && prop.Type.Kind != Map && (!prop.Replace || prop.Returned) {
+		// Nothing that could be sent would clear it, or the server always
+		// chooses a value itself: what it has is as good as what it would take.
+		return change{}, false
 	}
 	if equal(&prop.Type, orNothing(prop, has), orNothing(prop, decode(&prop.Type, clear))) {
 		return change{}, false

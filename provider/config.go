@@ -68,10 +68,10 @@ func checkConfig(_ context.Context, req p.CheckRequest) (p.CheckResponse, error)
 		}
 	}
 	for name := range inputs.AllStable {
-		// Other keys are the engine's (version, pluginDownloadURL, __internal).
-		if known := []string{"apiKey", "baseUrl"}; find(configProperties, name) == nil {
-			if d := suggest(name, known); d != "" && distance(fold(name), "apikey") < 3 || distance(fold(name), "baseurl") < 3 {
-				fail("%s: is no setting of this provider%s", name, d)
+		// Keys far from ours are the engine's: version, pluginDownloadURL.
+		for _, prop := range configProperties {
+			if name != prop.Name && distance(fold(name), fold(prop.Name)) < 3 {
+				fail("%s: is no setting of this provider; did you mean %q?", name, prop.Name)
 			}
 		}
 	}
@@ -81,6 +81,7 @@ func checkConfig(_ context.Context, req p.CheckRequest) (p.CheckResponse, error)
 	return p.CheckResponse{Inputs: inputs, Failures: failures}, nil
 }
 
+// configProperties are the settings of the provider.
 var configProperties = []Property{{Name: "apiKey", Secret: true}, {Name: "baseUrl"}}
 
 // diffConfig never asks for a replacement of the provider: that would replace

@@ -333,7 +333,7 @@ func (f *fakeAPI) children(kind string, of object) []object {
 func (f *fakeAPI) page(r *http.Request, name string, all []object) object {
 	from, _ := strconv.Atoi(r.URL.Query().Get("page_token"))
 	to := min(from+2, len(all))
-	if name == "enrollments" || name == "plans" {
+	if name == "enrollments" || name == "replicas" {
 		from, to = 0, len(all)
 	}
 	out := object{}
