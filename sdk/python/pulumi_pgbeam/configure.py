@@ -4,7 +4,7 @@ import typing
 import weakref
 
 import pulumi
-import pulumi.runtime
+from pulumi.runtime import settings
 
 __all__ = ["configure"]
 
@@ -21,7 +21,7 @@ _no_monitor = _NoMonitor()
 
 
 def _program() -> typing.Any:
-    return pulumi.runtime.get_monitor() or _no_monitor
+    return settings.get_monitor() or _no_monitor
 
 
 def configure(
