@@ -128,8 +128,10 @@ func TestDefaultPolicyMustBelongToTheProject(t *testing.T) {
 
 func TestDeletedProjectIsGoneAndFreesItsName(t *testing.T) {
 	for name, remove := range map[string]func(s *service, id string){
-		"DELETE":               func(s *service, id string) { s.send("DELETE", "/v1/projects/"+id, nil).want(204, "") },
-		"PATCH status deleted": func(s *service, id string) { s.send("PATCH", "/v1/projects/"+id, object{"status": "deleted"}).want(200, "") },
+		"DELETE": func(s *service, id string) { s.send("DELETE", "/v1/projects/"+id, nil).want(204, "") },
+		"PATCH status deleted": func(s *service, id string) {
+			s.send("PATCH", "/v1/projects/"+id, object{"status": "deleted"}).want(200, "")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t)
