@@ -269,6 +269,8 @@ var unknown = unknownValue{}
 
 func value(v any) property.Value {
 	switch v := v.(type) {
+	case property.Value:
+		return v
 	case secretly:
 		return property.New(string(v)).WithSecret(true)
 	case unknownValue:
