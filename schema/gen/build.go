@@ -212,6 +212,9 @@ func (b *builder) outputs(r *resource, maker *operationNote) error {
 	if err != nil || maker.Result.string == "" {
 		return err
 	}
+	if err := b.returns(maker, op, r.schema); err != nil {
+		return err
+	}
 	answer, _, err := b.doc.resolve(b.doc.response(op))
 	if err != nil {
 		return err
