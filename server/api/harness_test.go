@@ -33,14 +33,16 @@ type service struct {
 	url   string
 	log   *lockedBuffer
 
+	// restart serves the same store by a new handler.
+	restart func()
+
 	mu  sync.Mutex
 	now time.Time
 
-	org, key       string // the tenant that tests act as
-	otherOrg       string
-	otherKey       string
-	document       routers.Router
-	skipValidation bool
+	org, key string // the tenant that tests act as
+	otherOrg string
+	otherKey string
+	document routers.Router
 }
 
 // lockedBuffer collects the log of a server that runs beside the test.
@@ -87,12 +89,20 @@ func serve(t *testing.T, adjust ...func(*Config)) *service {
 	for _, f := range adjust {
 		f(&config)
 	}
-	handler, err := New(config)
-	if err != nil {
-		t.Fatal(err)
+	var server *httptest.Server
+	s.restart = func() {
+		t.Helper()
+		if server != nil {
+			server.Close()
+		}
+		handler, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server = httptest.NewServer(handler)
+		s.url = server.URL
 	}
-	server := httptest.NewServer(handler)
-	s.url = server.URL
+	s.restart()
 	t.Cleanup(func() {
 		server.Close()
 		if err := st.Close(); err != nil {
@@ -112,6 +122,17 @@ func (s *service) advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = s.now.Add(d)
+}
+
+// reportConnections does what a proxy does.
+func (s *service) reportConnections(project string, n int) {
+	s.t.Helper()
+	err := s.store.Update(context.Background(), func(tx store.Tx) error {
+		return tx.ReportConnections("proxy-1", project, n, time.Now())
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // issueKey makes an organization, if need be, with an API key.
