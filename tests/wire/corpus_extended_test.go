@@ -138,7 +138,7 @@ func extendedCorpus() []script {
 		pipelined("notices by the extended protocol", 1, parse("", "do $$ begin raise notice 'a'; raise notice 'b'; end $$"), bind("", ""), execute("", 0), syncMsg),
 		pipelined("the unnamed statement survives its Sync", 2, parse("", "select $1::int"), syncMsg, bind("", "", 1), execute("", 0), syncMsg),
 		pipelined("the unnamed statement falls to a simple query", 3, parse("", "select $1::int"), syncMsg, query("select 1"), bind("", "", 1), execute("", 0), syncMsg),
-		{name: "an unknown message", ends: true, steps: []step{{send: []byte{'x', 0, 0, 0, 4}, enough: func([]frame) bool { return false }}}},
+		{name: "an unknown message", ends: true, foreign: true, steps: []step{{send: []byte{'x', 0, 0, 0, 4}, enough: func([]frame) bool { return false }}}},
 		{name: "a malformed Bind", steps: []step{{send: append([]byte{'B', 0, 0, 0, 9, 'p', 0, 's', 0, 0}, encode(syncMsg)...), enough: func(f []frame) bool { return count(f, 'Z') == 1 }}}},
 	}
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -105,4 +106,16 @@ func maskTables(body []byte, fixed map[uint32]bool) []byte {
 		rest = table[fieldTail:]
 	}
 	return out
+}
+
+// withoutSource drops the fields of an ErrorResponse that name a place in the
+// source of whoever wrote it.
+func withoutSource(body []byte) []byte {
+	var out []byte
+	for field := range bytes.SplitSeq(body, []byte{0}) {
+		if len(field) > 0 && !bytes.ContainsAny(field[:1], "FLR") {
+			out = append(append(out, field...), 0)
+		}
+	}
+	return append(out, 0)
 }

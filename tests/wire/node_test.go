@@ -1,10 +1,12 @@
 package wire
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
 )
@@ -23,9 +25,12 @@ func TestNodePostgres(t *testing.T) {
 	harness.Run(t, harness.Command{Dir: dir, Args: []string{harness.Program(t, "npm", "Node.js"), "ci", "--no-audit", "--no-fund", "--ignore-scripts"}})
 	node := harness.Program(t, "node", "Node.js 20 or newer")
 	everyTarget(t, func(t *testing.T, at target) {
-		cmd := exec.CommandContext(t.Context(), node, "--test", "--test-reporter=spec", "driver.test.mjs")
+		ctx, cancel := context.WithTimeout(t.Context(), 3*replyTimeout)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=spec", "driver.test.mjs")
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "PGBEAM_TEST_URL="+at.url, "PGBEAM_TEST_CA="+at.ca)
+		cmd.WaitDelay = time.Second // the runner's own child holds the pipe
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("node: %v\n%s", err, out)
 		}

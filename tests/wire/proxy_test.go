@@ -21,7 +21,7 @@ func makeProject(ctx context.Context) error {
 		"name": "wire", "org_id": beam.Org,
 		"database": map[string]any{
 			"host": postgres.Host, "port": postgres.Port, "name": postgres.Database, "username": postgres.Username, "password": postgres.AppPassword, "ssl_mode": "disable",
-			"pool_config": map[string]any{"pool_mode": "session", "pool_size": 100, "max_active": 200},
+			"pool_config": map[string]any{"pool_mode": "session", "pool_size": 100, "min_pool_size": 1, "max_active": 200},
 		},
 	})
 	if err != nil {

@@ -54,6 +54,9 @@ func TestPsqlPrintsTheSame(t *testing.T) {
 				t.Fatalf("directly: %v\n%s", err, want)
 			}
 			for _, at := range proxied {
+				if at == issued && strings.Contains(script, "\\lo_unlink") {
+					continue // sends a function call message, which issued credentials may not
+				}
 				reset(t)
 				got, err := psql(t, at, nil, script)
 				if err != nil {

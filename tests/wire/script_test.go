@@ -20,6 +20,9 @@ type script struct {
 	// ends says that the server closes the session; otherwise it must answer
 	// one more statement, which also shows that no frame was left over.
 	ends bool
+	// foreign says that the proxy may refuse in PostgreSQL's place, in the same
+	// words, but not from the same line of the same source file.
+	foreign bool
 }
 
 // step sends bytes and reads frames until it has seen enough of them.
@@ -142,7 +145,11 @@ func play(ctx context.Context, t target, s script, cut pieces) ([][]frame, error
 			if err != nil {
 				return append(all, got), fmt.Errorf("step %d: %w; the %d frames before it end with:\n%s", i+1, err, len(got), tail(got))
 			}
-			got = append(got, mask(f, fixedTables))
+			f = mask(f, fixedTables)
+			if s.foreign && f.kind == 'E' {
+				f.body = withoutSource(f.body)
+			}
+			got = append(got, f)
 		}
 		all = append(all, got)
 		if closed := len(got) > 0 && got[len(got)-1].kind == '!'; closed {

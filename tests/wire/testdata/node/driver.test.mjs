@@ -8,7 +8,7 @@ import QueryStream from "pg-query-stream";
 
 const ca = process.env.PGBEAM_TEST_CA;
 const url = new URL(process.env.PGBEAM_TEST_URL);
-url.searchParams.delete("sslmode"); // would override the certificate below
+for (const name of ["sslmode", "sslrootcert"]) url.searchParams.delete(name); // would override what is below
 const config = {
   connectionString: url.href,
   ssl: ca ? { ca: readFileSync(ca, "utf8"), rejectUnauthorized: true } : false,
@@ -85,19 +85,19 @@ test("a stream of rows in portions", () =>
     assert.equal((await c.query("select 1 one")).rows[0].one, 1);
   }));
 
-test("cancel", () =>
+test("cancel", { timeout: 45_000 }, () =>
   withClient(async (c) => {
     const started = Date.now();
     const sleeping = assert.rejects(c.query("select pg_sleep(60)"), { code: "57014" });
     await withClient((other) => other.query("select 1")); // the statement is under way
-    // node-postgres has no cancel of its own beyond this one, on a connection
-    // it opens for the purpose.
-    const canceller = new pg.Client(config);
-    canceller.connection.on("error", () => {});
+    const { connection, port, host } = new pg.Client(config);
+    const cancel = () => connection.cancel(c.processID, c.secretKey);
     await new Promise((resolve) => {
-      canceller.connection.once("end", resolve);
-      canceller.connection.once(config.ssl ? "sslconnect" : "connect", () => canceller.connection.cancel(c.processID, c.secretKey));
-      canceller.connection.connect(canceller.port, canceller.host);
+      connection.on("error", resolve);
+      connection.once("end", resolve);
+      connection.once("connect", () => (config.ssl ? connection.requestSsl() : cancel()));
+      connection.once("sslconnect", cancel);
+      connection.connect(port, host);
     });
     await sleeping;
     assert.ok(Date.now() - started < 30_000);
