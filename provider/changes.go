@@ -15,7 +15,8 @@ type change struct {
 	path    path
 	kind    p.DiffKind // Add, Update or Delete
 	replace bool
-	input   bool // the state has no value to compare with: the difference is among inputs
+	input   bool                // the state has no value to compare with: the difference is among inputs
+	dropped map[string][]string // of a list whose entries lost fields: their names by the entry's short form
 }
 
 // property is the name of the top-level property that changed.
@@ -92,14 +93,16 @@ func compare(at path, prop *Property, was, has, want property.Value, replace boo
 			}
 		}
 		return found
-	case covers(t, want, has) && !dropsNested(t, was, has, want):
+	}
+	lost := droppedFields(t, was, has, want)
+	if covers(t, want, has) && len(lost) == 0 {
 		return nil
 	}
 	kind := p.Update
 	if absent(has) {
 		kind = p.Add
 	}
-	return []change{{path: at, kind: kind, replace: replace, input: absent(has)}}
+	return []change{{path: at, kind: kind, replace: replace, input: absent(has), dropped: lost}}
 }
 
 func compareMaps(at path, t *Type, has, want property.Map, replace bool) []change {
@@ -119,32 +122,24 @@ func compareMaps(at path, t *Type, has, want property.Map, replace bool) []chang
 	return found
 }
 
-// dropsNested reports whether the program has stopped setting a field of a
-// list element, such as the label of an address range, that the server still
-// has.
-func dropsNested(t *Type, was, has, want property.Value) bool {
-	if t.Kind != Array || t.Items == nil || t.Items.Short == "" || !was.IsArray() || !want.IsArray() {
-		return false
+// droppedFields names the fields of list entries that the program used to set,
+// does not set any more, and that the server still has, such as the label of
+// an address range. The entries are named by their short form.
+func droppedFields(t *Type, was, has, want property.Value) map[string][]string {
+	if t.Kind != Array || t.Items == nil || t.Items.Short == "" || !was.IsArray() || !has.IsArray() || !want.IsArray() {
+		return nil
 	}
+	lost := map[string][]string{}
 	for _, item := range want.AsArray().AsSlice() {
-		if droppedFields(t.Items, item, was, has) != nil {
-			return true
+		old, present := counterpart(t.Items, item, was), counterpart(t.Items, item, has)
+		for _, f := range t.Items.Fields {
+			if !absent(field(old, f.Name)) && absent(field(expand(t.Items, item), f.Name)) && !absent(field(present, f.Name)) {
+				short := text(field(present, t.Items.Short))
+				lost[short] = append(lost[short], f.Name)
+			}
 		}
 	}
-	return false
-}
-
-// droppedFields names the fields of a list element that the program used to
-// set, does not set any more, and that the server still has.
-func droppedFields(t *Type, item, was, has property.Value) []string {
-	old, present := counterpart(t, item, was), counterpart(t, item, has)
-	var names []string
-	for _, f := range t.Fields {
-		if !absent(field(old, f.Name)) && absent(field(expand(t, item), f.Name)) && !absent(field(present, f.Name)) {
-			names = append(names, f.Name)
-		}
-	}
-	return names
+	return lost
 }
 
 // cleared is what an update sends, in JSON, to undo a property.

@@ -95,7 +95,7 @@ func (s *session) updatePart(ctx context.Context, part *Part, parent string, sta
 		return state, err
 	}
 	prop := s.resource.property(part.Property)
-	want, has := inputs.Get(part.Property), withoutDropped(state, found).Get(part.Property)
+	want, has := inputs.Get(part.Property), s.resource.withoutDropped(state, found).Get(part.Property)
 	id := text(state.Get(part.ID))
 
 	op, verb, body := inner.resource.Update, "update", object{}

@@ -98,7 +98,7 @@ func (s *session) patch(ctx context.Context, id string, state, inputs property.M
 		return s.put(ctx, "update", id, state, inputs, found)
 	}
 	body := object{}
-	known := withoutDropped(state, found)
+	known := r.withoutDropped(state, found)
 	for _, c := range found {
 		prop := r.property(c.property())
 		if !slices.Contains(r.Update.Body, prop.Name) {
@@ -114,7 +114,7 @@ func (s *session) patch(ctx context.Context, id string, state, inputs property.M
 func (s *session) put(ctx context.Context, verb, id string, state, inputs property.Map, found []change) (property.Map, error) {
 	r := s.resource
 	body := object{}
-	known := withoutDropped(state, found)
+	known := r.withoutDropped(state, found)
 	for _, name := range r.Update.Body {
 		prop := r.property(name)
 		if prop == nil {
@@ -204,12 +204,25 @@ func overlay(under, over property.Map) property.Map {
 }
 
 // withoutDropped is the state without the nested fields that the program has
-// stopped setting, so that they are sent with their defaults.
-func withoutDropped(state property.Map, found []change) property.Map {
+// stopped setting, so that they are sent with their defaults or not at all.
+func (r *Resource) withoutDropped(state property.Map, found []change) property.Map {
 	for _, c := range found {
+		name := c.property()
 		if c.kind == p.Delete && len(c.path) > 1 {
-			state = state.Set(c.property(), without(state.Get(c.property()), c.path[1:]))
+			state = state.Set(name, without(state.Get(name), c.path[1:]))
 		}
+		list := state.Get(name)
+		if len(c.dropped) == 0 || len(c.path) > 1 || !list.IsArray() {
+			continue
+		}
+		t := r.property(name).Type.Items
+		items := list.AsArray().AsSlice()
+		for i, item := range items {
+			for _, f := range c.dropped[text(field(expand(t, item), t.Short))] {
+				items[i] = without(expand(t, items[i]), path{f})
+			}
+		}
+		state = state.Set(name, property.New(items))
 	}
 	return state
 }
