@@ -33,7 +33,7 @@ type certificates struct {
 type certificateFile struct {
 	cert, key string
 	loaded    tls.Certificate
-	modified  time.Time // of cert
+	seen      fs.FileInfo // of cert when it was loaded
 }
 
 // loadCertificates reads pairs of PEM files: certs[i] belongs to keys[i].
@@ -61,7 +61,7 @@ func (f *certificateFile) load() error {
 	if err != nil {
 		return fmt.Errorf("read certificate %s with key %s: %w", f.cert, f.key, err)
 	}
-	f.loaded, f.modified = pair, st.ModTime()
+	f.loaded, f.seen = pair, st
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (c *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 func (c *certificates) refresh() {
 	for _, f := range c.files {
 		st, err := os.Stat(f.cert)
-		if err == nil && st.ModTime().Equal(f.modified) {
+		if err == nil && os.SameFile(st, f.seen) && st.ModTime().Equal(f.seen.ModTime()) {
 			continue
 		}
 		if err == nil {

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestServeRefusesWhatWouldBeUnsafe(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		args       []string
+	}{
+		{"proxy without certificate", "--tls-cert", []string{"--listen", "127.0.0.1:0"}},
+		{"API in clear text for others", "--api-insecure", []string{"--roles", "api", "--api", "0.0.0.0:0", "--public-host", "db.example.com"}},
+		{"connection strings without a name", "--proxy-domain", []string{"--listen", "0.0.0.0:0", "--self-signed"}},
+		{"certificate without key", "--tls-key", []string{"--tls-cert", "a.crt"}},
+		{"shared store without keys", "PGBEAM_ENCRYPTION_KEYS|--key-file", []string{"--roles", "api", "--api", "127.0.0.1:0", "--public-host", "h", "--store", "postgres://u:hidden@127.0.0.1:1/x"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, _, stderr := runs(t, nil, append([]string{"serve", "--data", dataFolder(t), "--api", "127.0.0.1:0"}, tt.args...)...)
+			named := false
+			for _, remedy := range strings.Split(tt.want, "|") {
+				named = named || strings.Contains(stderr, remedy)
+			}
+			if status != 1 || !named {
+				t.Errorf("status %d, %s; want a mention of %s", status, stderr, tt.want)
+			}
+			if strings.Contains(stderr, "hidden") {
+				t.Error("the store's password is in the message")
+			}
+		})
+	}
+}
+
+func TestServeWithAFile(t *testing.T) {
+	data := dataFolder(t)
+	config := writeConfig(t, "data: "+data+"\nlisten: 127.0.0.1:0\napi: 127.0.0.1:0\nproxy-domain: proxy.example.com\nself-signed: true\nlog-format: json\nplan: starter\nmax-projects: 0\n")
+	// The first key of a service comes before its first start.
+	status, stdout, stderr := runs(t, nil, "keys", "create", "--config", config, "--org", "org_acme")
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	key := ""
+	for _, word := range strings.Fields(stdout) {
+		if strings.HasPrefix(word, "pgb_") {
+			key = word
+		}
+	}
+	p := start(t, "serve", "-c", config)
+	api := ""
+	for {
+		line, err := p.stdout.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%v: %s", err, p.stderr.String())
+		}
+		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == "API" {
+			api = fields[1]
+		}
+		if strings.HasPrefix(strings.TrimSpace(line), "Store") {
+			break
+		}
+	}
+	var plan struct {
+		Plan string `json:"plan"`
+	}
+	if got := call(t, http.MethodGet, api+"/v1/organizations/org_acme/plan", key, nil, &plan); got != http.StatusOK || plan.Plan != "starter" {
+		t.Errorf("the plan of the file: %d, %q", got, plan.Plan)
+	}
+	if err := p.end(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(p.stderr.String(), `"msg":"stopped"`) {
+		t.Errorf("no JSON log:\n%s", p.stderr.String())
+	}
+}
+
+func TestSelfSignedCertificateIsKeptUntilItsNamesChange(t *testing.T) {
+	dir := t.TempDir()
+	load := func(names ...string) *x509.Certificate {
+		t.Helper()
+		cert, key, err := selfSigned(dir, names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(key); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("key file: %v, %v", st.Mode(), err)
+		}
+		return pair.Leaf
+	}
+	first := load("localhost", "127.0.0.1")
+	if !load("localhost", "127.0.0.1").Equal(first) {
+		t.Error("a second start has another certificate: clients that trust the first would fail")
+	}
+	wider := load("localhost", "127.0.0.1", "*.proxy.example.com")
+	if err := wider.VerifyHostname("a1b2.proxy.example.com"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRenewedCertificateIsPickedUp(t *testing.T) {
+	dir := t.TempDir()
+	cert, key, err := selfSigned(dir, []string{"one.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadCertificates([]string{cert}, []string{key}, logFlags{LogLevel: "error", LogFormat: "text"}.logger(os.Stderr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(dir, "other")
+	if err := os.Mkdir(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	newCert, newKey, err := selfSigned(other, []string{"two.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(newKey, key); err != nil {
+		t.Fatal(err)
+	}
+	// Renewal is two steps: between them certificate and key do not match.
+	c.refresh()
+	if got, _ := c.choose(&tls.ClientHelloInfo{}); got.Leaf.VerifyHostname("one.example.com") != nil {
+		t.Error("half a renewal took the old certificate out of service")
+	}
+	if err := os.Rename(newCert, cert); err != nil {
+		t.Fatal(err)
+	}
+	c.refresh()
+	if got, _ := c.choose(&tls.ClientHelloInfo{}); got.Leaf.VerifyHostname("two.example.com") != nil {
+		t.Error("the renewed certificate is not served")
+	}
+}
