@@ -85,8 +85,9 @@ func (s startup) settings(yield func(name string)) {
 			default:
 				continue
 			}
-			name, _, _ := strings.Cut(w, "=")
-			yield(strings.ReplaceAll(name, "-", "_"))
+			if name, _, _ := strings.Cut(w, "="); name != "" {
+				yield(strings.ReplaceAll(name, "-", "_"))
+			}
 		}
 	}
 }
