@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
@@ -76,7 +77,7 @@ func readKeyset(path string) (*keyset.Handle, os.FileInfo, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read encryption keyring: %w", err)
 	}
-	if mode := seen.Mode().Perm(); mode&0o077 != 0 {
+	if mode := seen.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" { // which has no such modes
 		return nil, nil, fmt.Errorf("encryption keyring %s can be read or changed by others (mode %04o): run chmod 600 %s, and rotate the keys if somebody may have read it", path, mode, path)
 	}
 	raw := make([]byte, seen.Size())

@@ -140,3 +140,24 @@ func TestPolicyInUseStays(t *testing.T) {
 		}
 	})
 }
+
+func TestOrganizationWithProjectsStays(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db testDB) {
+		s := db.open(t)
+		seed(t, s)
+		var inUse *InUseError
+		err := s.Update(t.Context(), func(tx Tx) error { return tx.Organizations().Delete("", org1) })
+		if !errors.As(err, &inUse) || !cmp.Equal(inUse, &InUseError{"organization", "project", []string{prj1}}) {
+			t.Errorf("organization with a project: %v", err)
+		}
+		update(t, s, func(tx Tx) error {
+			return first(tx.Projects().Delete(org1, prj1), tx.Organizations().Delete("", org1))
+		})
+		view(t, s, func(tx Tx) error {
+			if _, err := tx.KeyByHash(aKey(org1, 1).Hash); !errors.Is(err, ErrNotFound) {
+				t.Errorf("key of a deleted organization: %v", err)
+			}
+			return nil
+		})
+	})
+}

@@ -129,3 +129,56 @@ func TestStaleConnectionReportsAreRemoved(t *testing.T) {
 		}
 	})
 }
+
+// On SQLite the one writer settles it; on PostgreSQL it takes a lock.
+func TestSecondRequestWaitsForTheFirst(t *testing.T) {
+	db := testDB{engine: "postgres", url: newPostgresDatabase(t), keys: newKeys(t)}
+	s, other := db.open(t), db.open(t)
+	seed(t, s)
+	inside, leave := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := s.Update(t.Context(), func(tx Tx) error {
+			if _, err := tx.Idempotent(org1, "k"); !errors.Is(err, ErrNotFound) {
+				return err
+			}
+			close(inside)
+			<-leave
+			return tx.KeepResponse(IdempotentResponse{OrgID: org1, Key: "k", Status: 201, CreatedAt: time.Now()})
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-inside
+	wg.Go(func() {
+		err := other.Update(t.Context(), func(tx Tx) error {
+			_, err := tx.Idempotent(org1, "k")
+			if errors.Is(err, ErrNotFound) {
+				t.Error("the second request began its work beside the first")
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	raw := db.raw(t)
+	for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
+		var waiting bool
+		err := raw.QueryRow(`SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waiting {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Error("the second request does not wait")
+			break
+		}
+	}
+	close(leave)
+	wg.Wait()
+}

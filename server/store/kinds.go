@@ -36,6 +36,16 @@ var organizations = &kind[Organization]{
 	affects: func(tx *tx, r *Organization) ([]string, error) {
 		return tx.strings("SELECT id FROM projects WHERE org_id = ? AND status <> 'deleted'", r.ID)
 	},
+	remove: func(tx *tx, r *Organization) error {
+		ids, err := tx.strings("SELECT id FROM projects WHERE org_id = ? AND status <> 'deleted' ORDER BY created_at, id", r.ID)
+		if err == nil && len(ids) > 0 {
+			err = &InUseError{Kind: "organization", By: "project", IDs: ids}
+		}
+		if err == nil {
+			_, err = tx.exec("DELETE FROM organizations WHERE id = ?", r.ID)
+		}
+		return err
+	},
 }
 
 var keys = &kind[Key]{

@@ -78,7 +78,7 @@ func open(ctx context.Context, url string, keys *secret.Keyring, log *slog.Logge
 	case "sqlite":
 		e, err = openSQLite(ctx, rest)
 	case "postgres", "postgresql":
-		e, err = openPostgres(ctx, url, log)
+		e, err = openPostgres(ctx, url)
 	default:
 		return nil, errors.New(`open store: the URL must begin with "sqlite:" followed by a file, or with "postgres://"`)
 	}

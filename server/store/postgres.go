@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,7 +17,9 @@ import (
 )
 
 const (
-	postgresConns = 16
+	// postgresConns is for writers and readers each, so that writers who wait
+	// for each other never keep the data plane from reading.
+	postgresConns = 12
 	// postgresPoll stands behind LISTEN: a lost notification costs this long.
 	postgresPoll = time.Second
 	channel      = "pgbeam_changes"
@@ -30,13 +31,12 @@ const (
 // checks before a write have seen still holds when it commits, or it runs
 // again.
 type postgresEngine struct {
-	db    *sql.DB
+	w, r  *sql.DB
 	conf  *pgx.ConnConfig
-	log   *slog.Logger
 	bound sync.Map // statement with question marks -> with $1, $2, …
 }
 
-func openPostgres(ctx context.Context, rawURL string, log *slog.Logger) (*postgresEngine, error) {
+func openPostgres(ctx context.Context, rawURL string) (*postgresEngine, error) {
 	if _, err := url.Parse(rawURL); err != nil {
 		return nil, errors.New("the PostgreSQL URL is not a URL") // its parse error quotes it
 	}
@@ -47,19 +47,20 @@ func openPostgres(ctx context.Context, rawURL string, log *slog.Logger) (*postgr
 	if conf.RuntimeParams["application_name"] == "" {
 		conf.RuntimeParams["application_name"] = "pgbeam"
 	}
-	e := &postgresEngine{db: stdlib.OpenDB(*conf), conf: conf, log: log}
-	e.db.SetMaxOpenConns(postgresConns)
-	e.db.SetMaxIdleConns(postgresConns)
-	e.db.SetConnMaxIdleTime(5 * time.Minute)
-	if err := migrate(ctx, "postgres", e.db); err != nil {
-		e.db.Close()
-		return nil, err
+	e := &postgresEngine{w: stdlib.OpenDB(*conf), r: stdlib.OpenDB(*conf), conf: conf}
+	for _, db := range []*sql.DB{e.w, e.r} {
+		db.SetMaxOpenConns(postgresConns)
+		db.SetMaxIdleConns(postgresConns)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+	}
+	if err := migrate(ctx, "postgres", e.w); err != nil {
+		return nil, errors.Join(err, e.close())
 	}
 	return e, nil
 }
 
-func (e *postgresEngine) writer() *sql.DB { return e.db }
-func (e *postgresEngine) reader() *sql.DB { return e.db }
+func (e *postgresEngine) writer() *sql.DB { return e.w }
+func (e *postgresEngine) reader() *sql.DB { return e.r }
 
 func (e *postgresEngine) writeOptions() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelSerializable}
@@ -225,4 +226,4 @@ func (e *postgresEngine) poll(ctx context.Context, s *store) {
 	}
 }
 
-func (e *postgresEngine) close() error { return e.db.Close() }
+func (e *postgresEngine) close() error { return errors.Join(e.r.Close(), e.w.Close()) }

@@ -183,6 +183,45 @@ func TestConcurrentChecksHold(t *testing.T) {
 	})
 }
 
+// Neither transaction writes what the other one does, but each counts what the
+// other adds: a quota must hold all the same.
+func TestConcurrentQuotaHolds(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db testDB) {
+		stores := []*store{db.open(t), db.open(t)}
+		for round := range 15 {
+			org := anOrg(100 + round)
+			update(t, stores[0], func(tx Tx) error { return tx.Organizations().Insert(org) })
+			errFull := errors.New("quota reached")
+			var wg sync.WaitGroup
+			for i := range 6 {
+				wg.Go(func() {
+					err := stores[i%2].Update(t.Context(), func(tx Tx) error {
+						_, _, total, err := tx.Projects().List(org.ID, Page{Size: 1})
+						if err != nil {
+							return err
+						}
+						if total >= 2 {
+							return errFull
+						}
+						return tx.Projects().Insert(aProject(org.ID, i))
+					})
+					if err != nil && err != errFull {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			view(t, stores[0], func(tx Tx) error {
+				_, _, total, err := tx.Projects().List(org.ID, Page{Size: 1})
+				if total != 2 {
+					t.Errorf("round %d: a quota of 2 let %d through", round, total)
+				}
+				return err
+			})
+		}
+	})
+}
+
 // What pulumi up does: many creates in one project at a time.
 func TestParallelCreatesInOneProject(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db testDB) {
