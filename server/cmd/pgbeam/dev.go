@@ -52,6 +52,9 @@ type ready struct {
 
 func (c devCommand) Run(ctx context.Context, out *output) error {
 	log := c.logger(out.err)
+	stop, release := interruptible(ctx, log)
+	defer release()
+	ctx = stop.first
 	if !organizationID.MatchString(c.Org) {
 		return fmt.Errorf("--org: %q is no organization id: letters, digits, \"_\", \".\" and \"-\" only", c.Org)
 	}
@@ -135,7 +138,7 @@ func (c devCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	return run.run(ctx)
+	return run.run(stop)
 }
 
 func devService(c devCommand, s store.Store, keys *secret.Keyring, endpoint domain.Endpoint, tlsConfig *tls.Config, log *slog.Logger, apiSocket, proxySocket net.Listener) (*service, error) {

@@ -108,6 +108,9 @@ func (c serveCommand) has(role string) bool { return slices.Contains(c.Roles, ro
 
 func (c serveCommand) Run(ctx context.Context, out *output) error {
 	log := c.logger(out.err)
+	stop, release := interruptible(ctx, log)
+	defer release()
+	ctx = stop.first
 	plan, err := c.plan()
 	if err != nil {
 		return err
@@ -181,7 +184,7 @@ func (c serveCommand) Run(ctx context.Context, out *output) error {
 	lines = append(lines, [2]string{"Store", withoutPassword(c.url())})
 	out.printf("%s\n\n", out.bold("PgBeam is ready."))
 	out.facts(lines)
-	return run.run(ctx)
+	return run.run(stop)
 }
 
 // certificates are those of the proxy, and of the API unless it has its own.

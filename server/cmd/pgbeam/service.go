@@ -72,14 +72,47 @@ func httpServer(api http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// run serves until ctx ends, a signal asks to stop or a part fails. It then
-// drains: nothing new is accepted, what is running may finish. A second signal
-// ends the rest at once.
-func (s *service) run(ctx context.Context) error {
+// interruption is how a person or a supervisor ends the process: the first
+// signal asks to stop, a second one to stop at once.
+type interruption struct {
+	first context.Context // ends with the first signal
+	again chan struct{}   // closed by the second
+}
+
+// interruptible begins to listen for signals. It comes before anything is
+// started, so that no moment is left in which a signal would leave a mess.
+func interruptible(ctx context.Context, log *slog.Logger) (interruption, func()) {
+	first, cancel := context.WithCancel(ctx)
+	again := make(chan struct{})
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(signals)
+	quit := make(chan struct{})
+	go func() {
+		for n := range 2 {
+			select {
+			case got := <-signals:
+				if n == 0 {
+					log.Info("stopping: what runs may finish, a second signal ends it at once", "signal", got.String())
+					cancel()
+				} else {
+					log.Warn("second signal: ending at once", "signal", got.String())
+					close(again)
+				}
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return interruption{first, again}, func() {
+		signal.Stop(signals)
+		close(quit)
+		cancel()
+	}
+}
 
+// run serves until it is interrupted or a part fails. It then drains: nothing
+// new is accepted, what is running may finish.
+func (s *service) run(stop interruption) error {
 	ended := make(chan error, 2)
 	parts := 0
 	if s.api != nil {
@@ -94,25 +127,22 @@ func (s *service) run(ctx context.Context) error {
 	}
 	if s.proxy != nil {
 		parts++
-		go func() { ended <- s.proxy.Serve(context.WithoutCancel(ctx), s.proxySocket) }()
+		go func() { ended <- s.proxy.Serve(context.Background(), s.proxySocket) }()
 	}
 	var failure error
 	select {
-	case got := <-signals:
-		s.log.Info("stopping: finishing what runs; a second signal ends it at once", "signal", got.String(), "within", s.drain)
-	case <-ctx.Done():
+	case <-stop.first.Done():
 	case failure = <-ended:
 		parts--
 		if failure == nil {
 			failure = errors.New("a listener closed by itself")
 		}
 	}
-	limit, cut := context.WithTimeout(context.WithoutCancel(ctx), s.drain)
+	limit, cut := context.WithTimeout(context.Background(), s.drain)
 	defer cut()
 	go func() {
 		select {
-		case <-signals:
-			s.log.Warn("second signal: ending at once")
+		case <-stop.again:
 			cut()
 		case <-limit.Done():
 		}
