@@ -69,19 +69,21 @@ func (b *Beam) Get(t testing.TB, path string) map[string]any {
 func (b *Beam) List(t testing.TB, path, items string) []map[string]any {
 	t.Helper()
 	var all []map[string]any
-	for token := ""; ; {
-		separator := "?"
-		if strings.Contains(path, "?") {
-			separator = "&"
-		}
-		page := b.Get(t, path+separator+"page_size=100&page_token="+url.QueryEscape(token))
+	for next := path; ; {
+		page := b.Get(t, next)
 		list, _ := page[items].([]any)
 		for _, item := range list {
 			all = append(all, item.(map[string]any))
 		}
-		if token, _ = page["next_page_token"].(string); token == "" {
+		token, _ := page["next_page_token"].(string)
+		if token == "" {
 			return all
 		}
+		separator := "?"
+		if strings.Contains(path, "?") {
+			separator = "&"
+		}
+		next = path + separator + "page_token=" + url.QueryEscape(token)
 	}
 }
 

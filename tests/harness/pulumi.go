@@ -2,10 +2,9 @@ package harness
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/tests/toolchain"
 )
 
 // Pulumi is a home and a file backend that no other test shares, with the
@@ -50,28 +51,14 @@ var home = sync.OnceValues(func() (string, error) {
 // PluginVersion is what the SDKs of this tree ask for.
 const PluginVersion = "0.1.0"
 
-// pulumiProgram finds pulumi on PATH, else among what `make tools` built, and
-// in that case puts the language hosts beside it on PATH too.
+// pulumiProgram finds pulumi, building it where there is none, and puts its
+// folder with the language hosts on PATH.
 var pulumiProgram = sync.OnceValues(func() (string, error) {
-	if path, err := exec.LookPath("pulumi"); err == nil {
-		return path, nil
-	}
-	cache, err := os.UserCacheDir()
+	dir, err := toolchain.Pulumi(context.Background(), os.Stderr)
 	if err != nil {
 		return "", err
 	}
-	var found string
-	_ = filepath.WalkDir(filepath.Join(cache, "pgbeam", "toolchain"), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Name() == "pulumi" && !d.IsDir() {
-			found = path
-			return fs.SkipAll
-		}
-		return nil
-	})
-	if found == "" {
-		return "", errors.New("these tests need the program pulumi with its language hosts: put them on PATH, or run `make tools`, which builds them from Go modules")
-	}
-	return found, os.Setenv("PATH", filepath.Dir(found)+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return filepath.Join(dir, "pulumi"), os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 })
 
 // NewPulumi gives a test a backend of its own. env is added to every run.

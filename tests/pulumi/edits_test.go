@@ -6,7 +6,6 @@ type edit struct {
 	resource string // "Project"
 	path     string // "database.cacheConfig.ttlSeconds"
 	from, to any    // nil: the program does not set it
-	with     map[string]any
 	// replaces says what the table of replacement triggers says.
 	replaces bool
 	// planned says why the change is only previewed: one key sees one
