@@ -87,6 +87,9 @@ func New(config Config) (http.Handler, error) {
 	if config.Plan.Name == "" {
 		config.Plan = enterprise
 	}
+	if _, err := PlanByName(config.Plan.Name); err != nil {
+		return nil, fmt.Errorf("build API: %w", err)
+	}
 	operations, err := loadOperations()
 	if err != nil {
 		return nil, fmt.Errorf("build API: %w", err)

@@ -138,12 +138,7 @@ func problemOf(err error) (*problem, bool) {
 	}
 	var used *store.InUseError
 	if errors.As(err, &used) {
-		return &problem{
-			status: http.StatusConflict,
-			code:   codeConflict,
-			detail: fmt.Sprintf("this %s cannot be deleted while it is used by %s %s; delete or revoke those first",
-				used.Kind, used.By, strings.Join(used.IDs, ", ")),
-		}, false
+		return inUseProblem(used), false
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -180,5 +175,17 @@ func conflictProblem(e *store.ConflictError) *problem {
 		detail:     fmt.Sprintf("the %s is taken by %s, which already exists; use that one or choose another %s", what, holder, e.Field),
 		fields:     []fieldError{{e.Field, "is taken by " + holder}},
 		existingID: e.ID,
+	}
+}
+
+func inUseProblem(e *store.InUseError) *problem {
+	remedy := "revoke or delete what uses it first"
+	if e.By == "project" {
+		remedy = "clear or change the project's default_policy_profile_id first"
+	}
+	return &problem{
+		status: http.StatusConflict,
+		code:   codeConflict,
+		detail: fmt.Sprintf("this %s cannot be deleted while it is used by %s %s; %s", e.Kind, e.By, strings.Join(e.IDs, ", "), remedy),
 	}
 }

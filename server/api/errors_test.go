@@ -80,7 +80,7 @@ func TestEveryMistakeOfARequestIsReported(t *testing.T) {
 		"tags[1]":                           "must be a string, not a number",
 		"discription":                       "did you mean description?",
 		"org_id":                            "is required",
-		"database.host":                     "must match",
+		"database.host":                     "must not contain white space",
 		"database.port":                     "between 1 and 65535",
 		"database.name":                     "must not be empty",
 		"database.username":                 "must be a string, not a boolean",

@@ -141,12 +141,32 @@ func (a *admission) text(s *shape, text, path string) {
 	case s.maxLength > 0 && length > s.maxLength:
 		a.refuse(path, "must have at most %d characters, not %d", s.maxLength, length)
 	case s.pattern != nil && !s.pattern.MatchString(text):
-		a.refuse(path, "must match %s", s.pattern)
+		a.refuse(path, "%s", patternWords(s.pattern.String()))
 	case s.format == "date-time":
 		if _, err := time.Parse(time.RFC3339, text); err != nil {
 			a.refuse(path, "must be a time in RFC 3339 form, such as 2030-01-31T12:00:00Z")
 		}
 	}
+}
+
+// patternWords says in words what a pattern of the document asks for.
+func patternWords(pattern string) string {
+	switch pattern {
+	case `^[a-zA-Z0-9_.-]+$`:
+		return "must consist of letters, digits, _ . and -"
+	case `^[\x20-\x7E]+$`:
+		return "must consist of printable ASCII characters"
+	case `^[^\s\x00]+$`:
+		return "must not contain white space"
+	case `^[0-9a-fA-F.:]+(/[0-9]+)?$`:
+		return "must be an address or a range, such as 203.0.113.7 or 203.0.113.0/24"
+	case `^[a-f0-9]+$`:
+		return "must consist of lower-case hexadecimal digits"
+	}
+	if strings.HasPrefix(pattern, `^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.`) {
+		return "must be a domain name, such as db.example.com"
+	}
+	return "must match " + pattern
 }
 
 // maxExponent bounds the work of reading a number such as 1e999999999.

@@ -40,10 +40,10 @@ func (e *RecordError) Error() string { return e.Detail }
 
 // Verifier looks custom domains up in the DNS.
 type Verifier struct {
-	// Resolver is the server to ask, host:port; empty means the first of the
+	// Resolver is the server to ask, host:port; empty means those of the
 	// system's /etc/resolv.conf.
 	Resolver string
-	// Timeout bounds one question; 5 s when zero.
+	// Timeout bounds one question to one server; 5 s when zero.
 	Timeout time.Duration
 }
 
@@ -100,37 +100,59 @@ func (v *Verifier) cname(ctx context.Context, name string) (string, error) {
 	return "", nil
 }
 
-func (v *Verifier) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
-	server := v.Resolver
-	if server == "" {
-		config, err := dns.ClientConfigFromFile("/etc/resolv.conf")
-		if err != nil || len(config.Servers) == 0 {
-			return nil, errors.New("find a DNS resolver: /etc/resolv.conf names none; configure one for the server")
-		}
-		server = net.JoinHostPort(config.Servers[0], config.Port)
+// servers are the resolvers to ask, one after another.
+func (v *Verifier) servers() ([]string, error) {
+	if v.Resolver != "" {
+		return []string{v.Resolver}, nil
 	}
-	timeout := v.Timeout
-	if timeout == 0 {
-		timeout = 5 * time.Second
+	config, err := dns.ClientConfigFromFile("/etc/resolv.conf")
+	if err != nil || len(config.Servers) == 0 {
+		return nil, errors.New("find a DNS resolver: /etc/resolv.conf names none; configure one for the server")
+	}
+	servers := make([]string, len(config.Servers))
+	for i, server := range config.Servers {
+		servers[i] = net.JoinHostPort(server, config.Port)
+	}
+	return servers, nil
+}
+
+// ask puts one question. A name that does not exist is an empty answer.
+func (v *Verifier) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
+	servers, err := v.servers()
+	if err != nil {
+		return nil, err
 	}
 	question := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
 	question.SetEdns0(1232, false)
-	client := &dns.Client{Timeout: timeout}
+	what := dns.TypeToString[kind] + " record of " + name
+	var reply *dns.Msg
+	for _, server := range servers {
+		reply, err = v.exchange(ctx, question, server)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("look up the %s: %w", what, ctx.Err())
+		}
+		if err == nil && (reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError) {
+			return reply, nil
+		}
+	}
+	if err != nil {
+		return nil, &RecordError{fmt.Sprintf("the DNS resolver did not answer for the %s; try again", what)}
+	}
+	return nil, &RecordError{fmt.Sprintf("the DNS resolver answered %s for the %s; check the domain's name servers", dns.RcodeToString[reply.Rcode], what)}
+}
+
+// exchange asks over UDP, and over TCP when the answer did not fit.
+func (v *Verifier) exchange(ctx context.Context, question *dns.Msg, server string) (*dns.Msg, error) {
+	client := &dns.Client{Timeout: v.Timeout}
+	if client.Timeout == 0 {
+		client.Timeout = 5 * time.Second
+	}
 	reply, _, err := client.ExchangeContext(ctx, question, server)
 	if err == nil && reply.Truncated {
 		client.Net = "tcp"
 		reply, _, err = client.ExchangeContext(ctx, question, server)
 	}
-	what := dns.TypeToString[kind] + " record of " + name
-	switch {
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("look up the %s: %w", what, ctx.Err())
-	case err != nil:
-		return nil, &RecordError{fmt.Sprintf("the DNS resolver did not answer for the %s; try again", what)}
-	case reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError:
-		return nil, &RecordError{fmt.Sprintf("the DNS resolver answered %s for the %s; check the domain's name servers", dns.RcodeToString[reply.Rcode], what)}
-	}
-	return reply, nil
+	return reply, err
 }
 
 func sameName(a, b string) bool {
