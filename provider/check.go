@@ -32,9 +32,10 @@ func (v *provider) check(ctx context.Context, req p.CheckRequest) (p.CheckRespon
 		c.failures = append(c.failures, p.CheckFailure{Reason: err.Error()})
 	}
 	inputs := c.name(ctx, r, req.Urn.Name(), dropNulls(req.Inputs))
-	c.fields(nil, r.Title, r.inputs(), inputs, req.State)
+	shown := spread(property.New(inputs)).AsMap()
+	c.fields(nil, r.Title, r.inputs(), shown, req.State)
 	if len(c.failures) == 0 {
-		c.rules(r, inputs)
+		c.rules(r, shown)
 	}
 	return p.CheckResponse{Inputs: markSecrets(r.Properties, inputs), Failures: c.failures}, nil
 }
@@ -270,9 +271,11 @@ func oneOf(words []string, and string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " " + and + " " + words[len(words)-1]
 }
 
-// show prints a value that is no secret; lists and objects only by kind.
+// show prints a value, unless it is secret; lists and objects only by kind.
 func show(v property.Value) string {
 	switch {
+	case v.Secret():
+		return redacted
 	case v.IsString():
 		return strconv.Quote(clip(v.AsString()))
 	case v.IsNumber():

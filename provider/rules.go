@@ -82,7 +82,7 @@ func (c *checker) masks(rules property.Value) {
 		if former, ok := seen[key]; !ok {
 			seen[key] = mask{at, kind.AsString()}
 		} else if former.kind != kind.AsString() {
-			c.fail(at.with("kind"), "%s contradicts %s, which is %q for the same column; remove one", show(kind), former.at.with("kind"), former.kind)
+			c.fail(at.with("kind"), "%s contradicts %s, which is another for the same column; remove one", show(kind), former.at.with("kind"))
 		}
 	}
 }

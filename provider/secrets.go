@@ -48,6 +48,26 @@ func markNested(t *Type, v property.Value) property.Value {
 	return v
 }
 
+// spread marks what is inside a secret as secret too, so that no part of it is
+// shown.
+func spread(v property.Value) property.Value {
+	switch {
+	case v.IsMap():
+		m := v.AsMap().AsMap()
+		for key, item := range m {
+			m[key] = spread(item.WithSecret(item.Secret() || v.Secret()))
+		}
+		return property.WithGoValue(v, property.NewMap(m))
+	case v.IsArray():
+		items := v.AsArray().AsSlice()
+		for i, item := range items {
+			items[i] = spread(item.WithSecret(item.Secret() || v.Secret()))
+		}
+		return property.WithGoValue(v, property.NewArray(items))
+	}
+	return v
+}
+
 // secretTexts collects every secret string among the values, so that messages
 // from elsewhere can be cleared of them.
 func secretTexts(props []Property, m property.Map) []string {
