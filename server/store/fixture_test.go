@@ -126,7 +126,7 @@ const (
 	hash1 = "0000000000000001"
 )
 
-func seed(t *testing.T, s Store) {
+func seed(t testing.TB, s Store) {
 	t.Helper()
 	update(t, s, func(tx Tx) error {
 		return first(
@@ -154,14 +154,14 @@ func first(errs ...error) error {
 	return nil
 }
 
-func update(t *testing.T, s Store, fn func(tx Tx) error) {
+func update(t testing.TB, s Store, fn func(tx Tx) error) {
 	t.Helper()
 	if err := s.Update(t.Context(), fn); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func view(t *testing.T, s Store, fn func(tx Tx) error) {
+func view(t testing.TB, s Store, fn func(tx Tx) error) {
 	t.Helper()
 	if err := s.View(t.Context(), fn); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func view(t *testing.T, s Store, fn func(tx Tx) error) {
 }
 
 // same compares records; what the store computes is left out.
-func same(t *testing.T, what string, got, want any) {
+func same(t testing.TB, what string, got, want any) {
 	t.Helper()
 	diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}),
 		cmpopts.IgnoreFields(Project{}, "Revision", "DatabaseCount", "ActiveConnections"))

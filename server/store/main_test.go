@@ -61,7 +61,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, db testDB)) {
 	})
 }
 
-func newKeys(t *testing.T) *secret.Keyring {
+func newKeys(t testing.TB) *secret.Keyring {
 	t.Helper()
 	keys, err := secret.NewKeyring()
 	if err != nil {
@@ -71,7 +71,7 @@ func newKeys(t *testing.T) *secret.Keyring {
 }
 
 // open opens one more store on the database, as another process would.
-func (db testDB) open(t *testing.T) *store {
+func (db testDB) open(t testing.TB) *store {
 	t.Helper()
 	s, err := open(t.Context(), db.url, db.keys, nil)
 	if err != nil {
@@ -89,7 +89,7 @@ func (db testDB) open(t *testing.T) *store {
 }
 
 // raw is the database without the store in front of it.
-func (db testDB) raw(t *testing.T) *sql.DB {
+func (db testDB) raw(t testing.TB) *sql.DB {
 	t.Helper()
 	driver, source := "pgx", db.url
 	if db.engine == "sqlite" {
@@ -111,7 +111,7 @@ var postgres struct {
 	made   atomic.Int64
 }
 
-func newPostgresDatabase(t *testing.T) string {
+func newPostgresDatabase(t testing.TB) string {
 	t.Helper()
 	postgres.start.Do(func() {
 		if postgres.dir, postgres.err = os.MkdirTemp("", "pgbeam-store"); postgres.err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // order is a total order of a list: the last of its columns is unique among
@@ -14,6 +15,14 @@ type order[T any] struct {
 	columns    []string
 	descending bool
 	values     func(*T) []any // of the columns: string, int or int64
+}
+
+// byCreation is the default order of most lists.
+func byCreation[T any](created func(*T) *time.Time, id func(*T) string) map[string]order[T] {
+	return map[string]order[T]{"": {
+		columns: []string{"created_at", "id"},
+		values:  func(r *T) []any { return []any{created(r).UnixMicro(), id(r)} },
+	}}
 }
 
 func (t table[T]) List(parent string, page Page) (records []T, next string, total int, err error) {

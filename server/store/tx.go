@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -84,6 +85,16 @@ func (tx *tx) strings(query string, args ...any) ([]string, error) {
 		out = append(out, s)
 	}
 	return out, tx.note(rows.Err())
+}
+
+// exists turns a reference that does not hold into an error that names it.
+func (tx *tx) exists(label, id, query string, args ...any) error {
+	var found string
+	err := tx.row(query, args, &found)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("%s %s: %w", label, id, ErrNotFound)
+	}
+	return err
 }
 
 // countMarks counts the parameters of a statement; ours have no question
