@@ -14,10 +14,10 @@ import (
 // want.
 type overlays struct {
 	nodejs, python, golang map[string][]byte
-	logo                   []byte
+	logo, license, readme  []byte
 }
 
-func loadOverlays(dir string) (overlays, error) {
+func loadOverlays(dir, license string) (overlays, error) {
 	var o overlays
 	for name, into := range map[string]*map[string][]byte{"nodejs": &o.nodejs, "python": &o.python, "go": &o.golang} {
 		*into = map[string][]byte{}
@@ -31,8 +31,15 @@ func loadOverlays(dir string) (overlays, error) {
 			}
 		}
 	}
-	logo, err := os.ReadFile(filepath.Join(dir, "logo.png"))
-	o.logo = logo
+	text, err := os.ReadFile(license)
+	if err != nil {
+		return o, err
+	}
+	o.license = text
+	if o.readme, err = os.ReadFile(filepath.Join(dir, "README.md")); err != nil {
+		return o, err
+	}
+	o.logo, err = os.ReadFile(filepath.Join(dir, "logo.png"))
 	return o, err
 }
 
@@ -70,8 +77,21 @@ func configureNode(files map[string][]byte) error {
 		"export function resourceOptsDefaults(opts?: any): any {\n    return { ...require(\"./configure\").configuredProvider(opts), "); err != nil {
 		return err
 	}
-	// The package is published from bin, but is also used from its folder.
-	return replace(files, "package.json", "    \"scripts\": {\n", "    \"main\": \"bin/index.js\",\n    \"types\": \"bin/index.d.ts\",\n    \"files\": [\n        \"bin\",\n        \"README.md\"\n    ],\n    \"scripts\": {\n        \"prepare\": \"tsc && node -e \\\"require('fs').copyFileSync('package.json', 'bin/package.json')\\\"\",\n")
+	// Programs use what tsc puts into bin; the version is read from the
+	// package.json beside it.
+	const build = `"build": "tsc && node -e \"require('fs').copyFileSync('package.json', 'bin/package.json')\""`
+	if err := replace(files, "package.json", `"build": "tsc"`, build+`,
+        "prepare": "npm run build"`); err != nil {
+		return err
+	}
+	return replace(files, "package.json", `    "scripts": {`, `    "main": "bin/index.js",
+    "types": "bin/index.d.ts",
+    "files": [
+        "bin",
+        "README.md",
+        "LICENSE"
+    ],
+    "scripts": {`)
 }
 
 // configurePython does the same for Python.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -29,7 +30,7 @@ func run(root string, check bool) error {
 	if err := os.Chdir(root); err != nil {
 		return err
 	}
-	out, err := generate("schema/openapi.yaml", "schema/pulumi.overlay.yaml", "schema/gen/examples", "schema/gen/overlays", func(what string) { fmt.Println("generating", what) })
+	out, err := generate(".", func(what string) { fmt.Println("generating", what) })
 	if err != nil {
 		return err
 	}
@@ -58,18 +59,21 @@ func run(root string, check bool) error {
 	return nil
 }
 
-// generate makes everything in memory. The paths are from the working
-// directory; progress is told what comes next.
-func generate(document, overlay, examples, handwritten string, progress func(string)) (*output, error) {
-	out := &output{files: map[string][]byte{}}
-	progress("schema/api from " + document)
+// generate makes everything in memory, from the repository at root; progress
+// is told what comes next.
+func generate(root string, progress func(string)) (*output, error) {
+	in := func(path string) string { return filepath.Join(root, path) }
+	document, overlay := in("schema/openapi.yaml"), in("schema/pulumi.overlay.yaml")
+
+	progress("schema/api from schema/openapi.yaml")
+	out := &output{files: map[string][]byte{}, owned: []string{"sdk"}}
 	code, err := apiCode(document)
 	if err != nil {
 		return nil, err
 	}
 	maps.Copy(out.files, code)
 
-	progress("provider from " + overlay)
+	progress("provider from schema/pulumi.overlay.yaml")
 	p, err := model(document, overlay)
 	if err != nil {
 		return nil, err
@@ -79,15 +83,14 @@ func generate(document, overlay, examples, handwritten string, progress func(str
 		return nil, err
 	}
 	maps.Copy(out.files, code)
-
-	spec, err := packageSchema(p, docs{examples})
+	spec, err := packageSchema(p, docs{in("schema/gen/examples")})
 	if err != nil {
 		return nil, err
 	}
 	out.files["provider/schema.json"] = spec
 
 	progress("sdk from provider/schema.json")
-	extra, err := loadOverlays(handwritten)
+	extra, err := loadOverlays(in("schema/gen/overlays"), in("LICENSE"))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +99,6 @@ func generate(document, overlay, examples, handwritten string, progress func(str
 		return nil, err
 	}
 	maps.Copy(out.files, code)
-	out.owned = append(out.owned, "sdk")
 	return out, nil
 }
 

@@ -18,9 +18,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// The tests run in the package's folder, the generator at the root.
 var everything = sync.OnceValues(func() (*output, error) {
-	return generate("../openapi.yaml", "../pulumi.overlay.yaml", "examples", "overlays", func(string) {})
+	return generate("../..", func(string) {})
 })
 
 func packageSpec(t *testing.T) schema.PackageSpec {
@@ -55,7 +54,7 @@ func TestGeneratingTwiceGivesTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := generate("../openapi.yaml", "../pulumi.overlay.yaml", "examples", "overlays", func(string) {})
+	second, err := generate("../..", func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,10 +66,12 @@ func sdks(spec []byte, overlays overlays) (map[string][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", language.dir, err)
 		}
+		out["LICENSE"] = overlays.license
 		for name, data := range out {
 			files[path.Join(language.dir, name)] = data
 		}
 	}
+	files["sdk/README.md"] = overlays.readme
 	return files, nil
 }
 
