@@ -163,22 +163,7 @@ func TestSecondRequestWaitsForTheFirst(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	raw := db.raw(t)
-	for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
-		var waiting bool
-		err := raw.QueryRow(`SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&waiting)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if waiting {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Error("the second request does not wait")
-			break
-		}
-	}
+	waitForLock(t, db)
 	close(leave)
 	wg.Wait()
 }

@@ -28,6 +28,9 @@ type engine interface {
 	queue(ctx context.Context, conn *sql.Conn) (leave func(), err error)
 	// hold keeps other writers with the same name out until tx ends.
 	hold(tx *tx, name string) error
+	// settle waits for the writers of a table and keeps new ones out until tx
+	// ends. It comes before everything else in tx.
+	settle(tx *tx, table string) error
 	// notify tells other processes of changes once tx commits.
 	notify(tx *tx, changes []Change) error
 	// follow announces the changes of other processes until ctx ends.

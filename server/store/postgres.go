@@ -136,6 +136,13 @@ func (e *postgresEngine) hold(tx *tx, name string) error {
 	return tx.note(errHeld)
 }
 
+// settle relies on LOCK taking no snapshot: what the writers it waited for
+// have committed is seen.
+func (e *postgresEngine) settle(tx *tx, table string) error {
+	_, err := tx.exec("LOCK TABLE " + table + " IN SHARE ROW EXCLUSIVE MODE")
+	return err
+}
+
 func (e *postgresEngine) notify(tx *tx, changes []Change) error {
 	for _, c := range changes {
 		if _, err := tx.exec("SELECT pg_notify(?, ?)", channel, fmt.Sprintf("%s %d", c.ProjectID, c.Revision)); err != nil {

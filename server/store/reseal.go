@@ -21,7 +21,7 @@ var sealedColumns = []struct {
 }
 
 // Reseal goes through the store in batches, so that the service keeps
-// running; what is written meanwhile is sealed under the primary key anyway.
+// running; what is sealed meanwhile is sealed under the primary key anyway.
 func (s *store) Reseal(ctx context.Context) (int, error) {
 	total := 0
 	for _, c := range sealedColumns {
@@ -50,6 +50,11 @@ func (s *store) Reseal(ctx context.Context) (int, error) {
 
 // reseal does one batch; last is nil when there was none.
 func (tx *tx) reseal(table, column string, key []string, after []any) (done int, last []any, err error) {
+	// Somebody may just be writing what they sealed under an older key. If that
+	// were missed here, it would be lost with the key.
+	if err := tx.store.engine.settle(tx, table); err != nil {
+		return 0, nil, err
+	}
 	type value struct {
 		key    []any
 		sealed []byte

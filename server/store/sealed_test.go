@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,4 +158,75 @@ func TestResealAfterRotation(t *testing.T) {
 			return first(err1, err2, err3)
 		})
 	})
+}
+
+// Lost otherwise: a value that was sealed before the rotation and committed
+// after the resealing, when the old key is dropped next.
+func TestResealWaitsForWritersUnderTheOldKey(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db testDB) {
+		s, cli := db.open(t), db.open(t)
+		seed(t, s)
+		written, commit := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := s.Update(t.Context(), func(tx Tx) error {
+				if err := tx.Webhooks().Insert(aWebhook(prj1, 2)); err != nil {
+					return err
+				}
+				close(written)
+				<-commit
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-written
+		if err := db.keys.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		resealed := make(chan int)
+		wg.Go(func() {
+			n, err := cli.Reseal(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			resealed <- n
+		})
+		if db.engine == "postgres" {
+			waitForLock(t, db)
+		}
+		close(commit)
+		if n := <-resealed; n != 3 {
+			t.Errorf("resealed %d values, want the password, the old secret and the one just written", n)
+		}
+		wg.Wait()
+		if err := db.keys.DropOld(); err != nil {
+			t.Fatal(err)
+		}
+		view(t, s, func(tx Tx) error {
+			return first(second(tx.Webhooks().Get(prj1, aWebhook(prj1, 2).ID)), second(tx.Snapshot(prj1)))
+		})
+	})
+}
+
+// waitForLock returns once a PostgreSQL session waits for a lock of another.
+func waitForLock(t *testing.T, db testDB) {
+	t.Helper()
+	raw := db.raw(t)
+	for deadline := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
+		var waiting bool
+		err := raw.QueryRow(`SELECT count(*) > 0 FROM pg_locks WHERE NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waiting {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Error("nobody waits for the other's lock")
+			return
+		}
+	}
 }

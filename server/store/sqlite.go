@@ -84,6 +84,7 @@ func (e *sqliteEngine) retryable(err error) bool {
 // There is one writer at a time, so nothing is left to order.
 func (e *sqliteEngine) queue(context.Context, *sql.Conn) (func(), error) { return func() {}, nil }
 func (e *sqliteEngine) hold(*tx, string) error                           { return nil }
+func (e *sqliteEngine) settle(*tx, string) error                         { return nil }
 func (e *sqliteEngine) notify(*tx, []Change) error                       { return nil }
 
 // follow polls: SQLite tells nobody of a commit, but data_version changes
