@@ -126,7 +126,7 @@ func (q *quickstart) build(ctx context.Context, program string) error {
 	if err := q.made(bin); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin+"/", "./"+program)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", bin+"/", "./"+program)
 	cmd.Dir = q.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
