@@ -47,6 +47,12 @@ func (n *nameServer) set(t *testing.T, records ...string) {
 	}
 }
 
+func (n *nameServer) whenAsked(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = f
+}
+
 func (n *nameServer) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -121,15 +127,17 @@ func TestVerificationHoldsNoTransaction(t *testing.T) {
 	project, _ := s.newProject("shop")
 	path := "/v1/projects/" + project + "/domains"
 	id := s.send("POST", path, object{"domain": "db.customer.example"}).want(201, "").text("id")
-	wrote := false
-	ns.asked = func() {
-		if !wrote {
-			wrote = true
-			s.send("PATCH", "/v1/projects/"+project, object{"description": "meanwhile"}).want(200, "")
-		}
-	}
+	wrote := make(chan int, 1)
+	ns.whenAsked(sync.OnceFunc(func() {
+		wrote <- s.send("PATCH", "/v1/projects/"+project, object{"description": "meanwhile"}).status
+	}))
 	s.send("POST", path+"/"+id+"/verify", nil).want(200, "")
-	if !wrote {
+	select {
+	case status := <-wrote:
+		if status != 200 {
+			t.Errorf("the other request got %d", status)
+		}
+	default:
 		t.Error("the name server was not asked")
 	}
 }
