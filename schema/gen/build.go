@@ -47,7 +47,7 @@ func build(doc *document) (*pkg, error) {
 		} else if f != nil {
 			out.functions = append(out.functions, f)
 		}
-		if why := get(op.node, "x-pulumi-waived"); why != nil {
+		if why := doc.extension(op.node, "x-pulumi-waived"); why != nil {
 			out.waived[op.id] = why.Value
 		}
 	}
@@ -77,6 +77,7 @@ func build(doc *document) (*pkg, error) {
 		}
 	}
 	problems = append(problems, b.covered(out)...)
+	problems = append(problems, doc.ignored()...)
 	return out, errors.Join(problems...)
 }
 

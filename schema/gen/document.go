@@ -16,6 +16,8 @@ type document struct {
 	root       *yaml.Node
 	overlay    string              // path of the overlay that was applied
 	added      map[*yaml.Node]bool // nodes that came from the overlay
+	unread     []*yaml.Node        // keys of the extensions that it added
+	read       map[*yaml.Node]bool // those among them that were asked for
 	operations []*operation        // in document order
 }
 
@@ -47,7 +49,7 @@ func loadDocument(path string) (*document, error) {
 	if err := yaml.Unmarshal(data, &root); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &document{path: path, root: &root, added: map[*yaml.Node]bool{}}, nil
+	return &document{path: path, root: &root, added: map[*yaml.Node]bool{}, read: map[*yaml.Node]bool{}}, nil
 }
 
 // errorf is an error at a node, with the file and the line it stands on.

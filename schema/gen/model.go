@@ -67,6 +67,7 @@ type typ struct {
 	items                *typ
 	fields               []*property
 	enum                 []string
+	values               []string // what each value of enum means
 	minimum, maximum     *float64
 	minLength, maxLength *int
 	maxItems             *int
@@ -153,34 +154,58 @@ func (b *builder) either(site *yaml.Node, branches []*yaml.Node, where string) (
 	return nil, b.doc.errorf(site, "%s is a choice without an object in it", where)
 }
 
+// enum names an enum type. The same values may be named in several places;
+// one of them says what the values mean.
 func (b *builder) enum(t *typ, site, node *yaml.Node, ref, where string) (*typ, error) {
-	var as typeNote
-	if _, err := note(b.doc, node, "x-pulumi-type", &as); err != nil {
-		return nil, err
-	}
-	token := ref
+	as := enumNote{Token: ref}
+	var written *yaml.Node
 	for _, n := range []*yaml.Node{node, site} {
-		if e := str(n, "x-pulumi-enum"); e != "" {
-			token = e
+		x := b.doc.extension(n, "x-pulumi-enum")
+		switch {
+		case x == nil:
+			continue
+		case x.Kind == yaml.ScalarNode:
+			as.Token = x.Value
+		default:
+			if _, err := note(b.doc, n, "x-pulumi-enum", &as); err != nil {
+				return nil, err
+			}
 		}
+		written = x
 	}
-	if as.Token != "" {
-		token = as.Token
+	if as.Token == "" {
+		return nil, b.doc.errorf(node, "the enum of %s has no name: give it one with x-pulumi-enum", where)
 	}
 	if as.Description != "" {
 		t.description = as.Description
 	}
-	if token == "" {
-		return nil, b.doc.errorf(node, "the enum of %s has no name: give it one with x-pulumi-enum", where)
-	}
-	t.token = b.token(token)
-	for _, have := range b.types {
-		if have.token == t.token {
-			if !slices.Equal(have.enum, t.enum) {
-				return nil, b.doc.errorf(node, "enum %s is %v here and %v elsewhere", token, t.enum, have.enum)
-			}
-			return have, nil
+	t.token = b.token(as.Token)
+	for _, v := range as.Values {
+		if !slices.Contains(t.enum, v.Key.string) {
+			return nil, b.doc.errorf(v.Key.node, "enum %s has no value %q%s", as.Token, v.Key.string, didYouMean(v.Key.string, t.enum))
 		}
+	}
+	for _, v := range t.enum {
+		meaning := as.Values.get(v)
+		if meaning == nil {
+			if as.Values != nil {
+				return nil, b.doc.errorf(written, "enum %s does not say what %q means", as.Token, v)
+			}
+			continue
+		}
+		t.values = append(t.values, meaning.string)
+	}
+	for _, have := range b.types {
+		if have.token != t.token {
+			continue
+		}
+		if !slices.Equal(have.enum, t.enum) {
+			return nil, b.doc.errorf(node, "enum %s is %v here and %v elsewhere", as.Token, t.enum, have.enum)
+		}
+		if have.values == nil {
+			have.values = t.values
+		}
+		return have, nil
 	}
 	b.types = append(b.types, t)
 	return t, nil

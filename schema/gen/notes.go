@@ -119,6 +119,14 @@ type typeNote struct {
 	Description string `yaml:"description"`
 }
 
+// enumNote is the name of an enum type, and in one place what its values
+// mean. It may be written as the name alone.
+type enumNote struct {
+	Token       string        `yaml:"token"`
+	Description string        `yaml:"description"`
+	Values      ordered[name] `yaml:"values"`
+}
+
 // name is a string that remembers where it stands.
 type name struct {
 	string
@@ -163,7 +171,7 @@ func (o ordered[T]) get(key string) *T {
 // note decodes the extension of a node; false when the node has none. A key
 // that the extension does not have is an error with its line.
 func note[T any](d *document, node *yaml.Node, key string, into *T) (bool, error) {
-	n := get(node, key)
+	n := d.extension(node, key)
 	if n == nil {
 		return false, nil
 	}

@@ -72,6 +72,30 @@ func (d *document) act(over *overlay.Overlay, action *yaml.Node) error {
 				return d.errorf(k, "%s is given twice for %s", k.Value, target.Value)
 			}
 			node.Content = append(node.Content, k, v)
+			d.unread = append(d.unread, k)
+		}
+	}
+	return nil
+}
+
+// ignored are the extensions that nothing has asked for: they stand where they
+// mean nothing, or on a schema that no resource or function comes across.
+func (d *document) ignored() []error {
+	var out []error
+	for _, key := range d.unread {
+		if !d.read[key] {
+			out = append(out, d.errorf(key, "%s has no effect here: no resource or function uses what it stands on", key.Value))
+		}
+	}
+	return out
+}
+
+// extension is the value of an x-pulumi-* key of a node, nil without one.
+func (d *document) extension(n *yaml.Node, key string) *yaml.Node {
+	for k, v := range pairs(n) {
+		if k.Value == key {
+			d.read[k] = true
+			return v
 		}
 	}
 	return nil

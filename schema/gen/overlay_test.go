@@ -82,7 +82,7 @@ func TestOverlayThatIsWrongFailsWithItsLine(t *testing.T) {
 		name, old, new, want string
 	}{
 		{"target matches nothing", "target: $.components.schemas.Widget\n", "target: $.components.schemas.Widgit\n", `matches nothing: there is no Widgit (did you mean "Widget"?)`},
-		{"target of a field that does not exist", "target: $.components.schemas.Widget.properties.color", "target: $.components.schemas.Widget.properties.colour", `there is no colour (did you mean "color"?)`},
+		{"target of a field that does not exist", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget.properties.colour\n  update: {x-pulumi-enum: Color}\n- target: $.components.schemas.Widget\n", `there is no colour (did you mean "color"?)`},
 		{"target is no path", "target: $.info", "target: $.info[", "target $.info["},
 		{"changes the contract", "update: {x-pulumi-enum: Color}", "update: {enum: [blue]}", "an overlay adds x-pulumi-* keys only"},
 		{"unknown key", "replace: true, except", "replaced: true, except", `no such key "replaced" (did you mean "replace"?)`},
@@ -98,7 +98,10 @@ func TestOverlayThatIsWrongFailsWithItsLine(t *testing.T) {
 		{"unknown property in import", `"{shopId}/{id}"`, `"{shop}/{id}"`, `no property "shop"`},
 		{"unknown field in gone", "gone: {color", "gone: {colour", `no field "colour" (did you mean "color"?)`},
 		{"unknown parent", "      unique:", "      parent: Shop\n      unique:", `no resource "Shop"`},
-		{"extension given twice", "- target: $.components.schemas.Widget.properties.color", "- target: $.components.schemas.Widget.properties.color\n  update: {x-pulumi-enum: Color}\n- target: $.components.schemas.Widget.properties.color", "x-pulumi-enum is given twice"},
+		{"unknown value of an enum", "x-pulumi-enum: Color}", "x-pulumi-enum: {token: Color, values: {red: Red., gren: Green., black: Black.}}}", `enum Color has no value "gren" (did you mean "green"?)`},
+		{"value of an enum without a meaning", "x-pulumi-enum: Color}", "x-pulumi-enum: {token: Color, values: {red: Red., black: Black.}}}", `enum Color does not say what "green" means`},
+		{"extension given twice", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget\n  update: {x-pulumi-resource: {}}\n- target: $.components.schemas.Widget\n", "x-pulumi-resource is given twice"},
+		{"extension where nothing looks for it", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget.properties.id\n  update: {x-pulumi-property: {secret: true}}\n- target: $.components.schemas.Widget\n", "x-pulumi-property has no effect here"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, path, line, err := widgets(t, c.old, c.new)

@@ -144,6 +144,9 @@ func described(spec schema.PackageSpec) []string {
 	for token, t := range spec.Types {
 		see(token, t.Description)
 		props(token, t.Properties)
+		for _, v := range t.Enum {
+			see(fmt.Sprintf("%s.%v", token, v.Value), v.Description)
+		}
 	}
 	slices.Sort(bare)
 	return bare

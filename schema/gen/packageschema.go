@@ -122,8 +122,12 @@ func object(description string, ps []*property, has func(*property) bool) schema
 func complexType(t *typ) schema.ComplexTypeSpec {
 	if t.enum != nil {
 		c := schema.ComplexTypeSpec{ObjectTypeSpec: schema.ObjectTypeSpec{Type: "string", Description: t.description}}
-		for _, v := range t.enum {
-			c.Enum = append(c.Enum, schema.EnumValueSpec{Name: constant(v), Value: v})
+		for i, v := range t.enum {
+			e := schema.EnumValueSpec{Name: constant(v), Value: v}
+			if t.values != nil {
+				e.Description = t.values[i]
+			}
+			c.Enum = append(c.Enum, e)
 		}
 		return c
 	}

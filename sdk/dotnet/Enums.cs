@@ -20,7 +20,13 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// SELECT, SHOW and EXPLAIN of what only reads.
+        /// </summary>
         public static AccessMode ReadOnly { get; } = new AccessMode("read_only");
+        /// <summary>
+        /// Also INSERT, UPDATE, DELETE and what else writes, as far as the other rules allow.
+        /// </summary>
         public static AccessMode ReadWrite { get; } = new AccessMode("read_write");
 
         public static bool operator ==(AccessMode left, AccessMode right) => left.Equals(right);
@@ -51,7 +57,13 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// The credential can log in.
+        /// </summary>
         public static AgentCredentialStatus Active { get; } = new AgentCredentialStatus("active");
+        /// <summary>
+        /// The credential is refused, and its sessions are ended, until it is active again.
+        /// </summary>
         public static AgentCredentialStatus Disabled { get; } = new AgentCredentialStatus("disabled");
 
         public static bool operator ==(AgentCredentialStatus left, AgentCredentialStatus right) => left.Equals(right);
@@ -82,9 +94,21 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// No statement waits for a person.
+        /// </summary>
         public static ApprovalMode Off { get; } = new ApprovalMode("off");
+        /// <summary>
+        /// Statements that write wait for a person.
+        /// </summary>
         public static ApprovalMode Writes { get; } = new ApprovalMode("writes");
+        /// <summary>
+        /// Statements that change the schema wait for a person.
+        /// </summary>
         public static ApprovalMode Ddl { get; } = new ApprovalMode("ddl");
+        /// <summary>
+        /// Every statement waits for a person.
+        /// </summary>
         public static ApprovalMode All { get; } = new ApprovalMode("all");
 
         public static bool operator ==(ApprovalMode left, ApprovalMode right) => left.Equals(right);
@@ -115,7 +139,13 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// The password itself, inside TLS, for clients without SCRAM.
+        /// </summary>
         public static AuthMethod Cleartext { get; } = new AuthMethod("cleartext");
+        /// <summary>
+        /// SCRAM-SHA-256: the password never leaves the client.
+        /// </summary>
         public static AuthMethod ScramSha256 { get; } = new AuthMethod("scram-sha-256");
 
         public static bool operator ==(AuthMethod left, AuthMethod right) => left.Equals(right);
@@ -146,9 +176,21 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Billed by card.
+        /// </summary>
         public static BillingProvider Stripe { get; } = new BillingProvider("stripe");
+        /// <summary>
+        /// Billed through Vercel.
+        /// </summary>
         public static BillingProvider Vercel { get; } = new BillingProvider("vercel");
+        /// <summary>
+        /// Billed through AWS Marketplace.
+        /// </summary>
         public static BillingProvider Aws { get; } = new BillingProvider("aws");
+        /// <summary>
+        /// Billed by invoice.
+        /// </summary>
         public static BillingProvider Manual { get; } = new BillingProvider("manual");
 
         public static bool operator ==(BillingProvider left, BillingProvider right) => left.Equals(right);
@@ -179,9 +221,21 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Frequent, slow and stable: caching helps most.
+        /// </summary>
         public static CacheRecommendation Great { get; } = new CacheRecommendation("great");
+        /// <summary>
+        /// Caching helps.
+        /// </summary>
         public static CacheRecommendation Good { get; } = new CacheRecommendation("good");
+        /// <summary>
+        /// Caching helps a little.
+        /// </summary>
         public static CacheRecommendation Fair { get; } = new CacheRecommendation("fair");
+        /// <summary>
+        /// Caching hardly helps, or the results change too often.
+        /// </summary>
         public static CacheRecommendation Poor { get; } = new CacheRecommendation("poor");
 
         public static bool operator ==(CacheRecommendation left, CacheRecommendation right) => left.Equals(right);
@@ -212,8 +266,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Amazon Web Services.
+        /// </summary>
         public static Cloud Aws { get; } = new Cloud("aws");
+        /// <summary>
+        /// Microsoft Azure.
+        /// </summary>
         public static Cloud Azure { get; } = new Cloud("azure");
+        /// <summary>
+        /// Google Cloud.
+        /// </summary>
         public static Cloud Gcp { get; } = new Cloud("gcp");
 
         public static bool operator ==(Cloud left, Cloud right) => left.Equals(right);
@@ -244,8 +307,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Anywhere.
+        /// </summary>
         public static DataResidency Any { get; } = new DataResidency("any");
+        /// <summary>
+        /// In the United States only.
+        /// </summary>
         public static DataResidency Us { get; } = new DataResidency("us");
+        /// <summary>
+        /// In the European Union only.
+        /// </summary>
         public static DataResidency Eu { get; } = new DataResidency("eu");
 
         public static bool operator ==(DataResidency left, DataResidency right) => left.Equals(right);
@@ -276,7 +348,13 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Takes reads and writes.
+        /// </summary>
         public static DatabaseRole Primary { get; } = new DatabaseRole("primary");
+        /// <summary>
+        /// A read replica that is a database of its own in the project.
+        /// </summary>
         public static DatabaseRole Replica { get; } = new DatabaseRole("replica");
 
         public static bool operator ==(DatabaseRole left, DatabaseRole right) => left.Equals(right);
@@ -307,8 +385,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Text becomes `[redacted]`, every other type NULL.
+        /// </summary>
         public static MaskingKind Redact { get; } = new MaskingKind("redact");
+        /// <summary>
+        /// The value becomes NULL.
+        /// </summary>
         public static MaskingKind Null { get; } = new MaskingKind("null");
+        /// <summary>
+        /// Text becomes its SHA-256 hash in hexadecimal digits, every other type NULL.
+        /// </summary>
         public static MaskingKind Hash { get; } = new MaskingKind("hash");
 
         public static bool operator ==(MaskingKind left, MaskingKind right) => left.Equals(right);
@@ -339,8 +426,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Schema changes are not examined.
+        /// </summary>
         public static MigrationSafety Off { get; } = new MigrationSafety("off");
+        /// <summary>
+        /// Risky schema changes run, with a notice that names the risk.
+        /// </summary>
         public static MigrationSafety Warn { get; } = new MigrationSafety("warn");
+        /// <summary>
+        /// Risky schema changes are refused.
+        /// </summary>
         public static MigrationSafety Block { get; } = new MigrationSafety("block");
 
         public static bool operator ==(MigrationSafety left, MigrationSafety right) => left.Equals(right);
@@ -371,9 +467,21 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// The smallest plan.
+        /// </summary>
         public static PlanName Starter { get; } = new PlanName("starter");
+        /// <summary>
+        /// For teams.
+        /// </summary>
         public static PlanName Pro { get; } = new PlanName("pro");
+        /// <summary>
+        /// For production at scale, with custom domains and self-hosting.
+        /// </summary>
         public static PlanName Scale { get; } = new PlanName("scale");
+        /// <summary>
+        /// By agreement; also what a server that you run yourself reports.
+        /// </summary>
         public static PlanName Enterprise { get; } = new PlanName("enterprise");
 
         public static bool operator ==(PlanName left, PlanName right) => left.Equals(right);
@@ -404,8 +512,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// A server connection belongs to a client until it disconnects.
+        /// </summary>
         public static PoolMode Session { get; } = new PoolMode("session");
+        /// <summary>
+        /// A server connection belongs to a client for one transaction.
+        /// </summary>
         public static PoolMode Transaction { get; } = new PoolMode("transaction");
+        /// <summary>
+        /// A server connection belongs to a client for one statement; BEGIN is refused.
+        /// </summary>
         public static PoolMode Statement { get; } = new PoolMode("statement");
 
         public static bool operator ==(PoolMode left, PoolMode right) => left.Equals(right);
@@ -436,7 +553,13 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// A program that acts by itself.
+        /// </summary>
         public static PrincipalType Agent { get; } = new PrincipalType("agent");
+        /// <summary>
+        /// A person.
+        /// </summary>
         public static PrincipalType Human { get; } = new PrincipalType("human");
 
         public static bool operator ==(PrincipalType left, PrincipalType right) => left.Equals(right);
@@ -467,8 +590,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// By name.
+        /// </summary>
         public static ProjectOrder Name { get; } = new ProjectOrder("name");
+        /// <summary>
+        /// By the time of creation.
+        /// </summary>
         public static ProjectOrder CreatedAt { get; } = new ProjectOrder("created_at");
+        /// <summary>
+        /// By the number of open connections.
+        /// </summary>
         public static ProjectOrder ActiveConnections { get; } = new ProjectOrder("active_connections");
 
         public static bool operator ==(ProjectOrder left, ProjectOrder right) => left.Equals(right);
@@ -499,8 +631,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// The project takes connections.
+        /// </summary>
         public static ProjectStatus Active { get; } = new ProjectStatus("active");
+        /// <summary>
+        /// Connections are refused until the project is active again.
+        /// </summary>
         public static ProjectStatus Suspended { get; } = new ProjectStatus("suspended");
+        /// <summary>
+        /// The project was deleted.
+        /// </summary>
         public static ProjectStatus Deleted { get; } = new ProjectStatus("deleted");
 
         public static bool operator ==(ProjectStatus left, ProjectStatus right) => left.Equals(right);
@@ -531,8 +672,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// It only reads.
+        /// </summary>
         public static QueryType Read { get; } = new QueryType("read");
+        /// <summary>
+        /// It writes.
+        /// </summary>
         public static QueryType Write { get; } = new QueryType("write");
+        /// <summary>
+        /// Neither, or not observed yet.
+        /// </summary>
         public static QueryType Other { get; } = new QueryType("other");
 
         public static bool operator ==(QueryType left, QueryType right) => left.Equals(right);
@@ -563,8 +713,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Serves connections.
+        /// </summary>
         public static RegionStatus Active { get; } = new RegionStatus("active");
+        /// <summary>
+        /// Takes no new connections.
+        /// </summary>
         public static RegionStatus Draining { get; } = new RegionStatus("draining");
+        /// <summary>
+        /// Out of service.
+        /// </summary>
         public static RegionStatus Inactive { get; } = new RegionStatus("inactive");
 
         public static bool operator ==(RegionStatus left, RegionStatus right) => left.Equals(right);
@@ -595,11 +754,29 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Never use TLS.
+        /// </summary>
         public static SslMode Disable { get; } = new SslMode("disable");
+        /// <summary>
+        /// Use TLS only if the database insists.
+        /// </summary>
         public static SslMode Allow { get; } = new SslMode("allow");
+        /// <summary>
+        /// Use TLS if the database offers it.
+        /// </summary>
         public static SslMode Prefer { get; } = new SslMode("prefer");
+        /// <summary>
+        /// Insist on TLS; the certificate is not checked.
+        /// </summary>
         public static SslMode Require { get; } = new SslMode("require");
+        /// <summary>
+        /// Insist on TLS and a certificate of a trusted authority.
+        /// </summary>
         public static SslMode VerifyCa { get; } = new SslMode("verify-ca");
+        /// <summary>
+        /// Insist on TLS and a trusted certificate for this host name.
+        /// </summary>
         public static SslMode VerifyFull { get; } = new SslMode("verify-full");
 
         public static bool operator ==(SslMode left, SslMode right) => left.Equals(right);
@@ -630,14 +807,41 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// There is no subscription.
+        /// </summary>
         public static SubscriptionStatus None { get; } = new SubscriptionStatus("none");
+        /// <summary>
+        /// Paid and in good standing.
+        /// </summary>
         public static SubscriptionStatus Active { get; } = new SubscriptionStatus("active");
+        /// <summary>
+        /// In its trial.
+        /// </summary>
         public static SubscriptionStatus Trialing { get; } = new SubscriptionStatus("trialing");
+        /// <summary>
+        /// A payment is late.
+        /// </summary>
         public static SubscriptionStatus PastDue { get; } = new SubscriptionStatus("past_due");
+        /// <summary>
+        /// Ended.
+        /// </summary>
         public static SubscriptionStatus Canceled { get; } = new SubscriptionStatus("canceled");
+        /// <summary>
+        /// Payments have failed for good.
+        /// </summary>
         public static SubscriptionStatus Unpaid { get; } = new SubscriptionStatus("unpaid");
+        /// <summary>
+        /// The first payment has not arrived yet.
+        /// </summary>
         public static SubscriptionStatus Incomplete { get; } = new SubscriptionStatus("incomplete");
+        /// <summary>
+        /// The first payment never arrived.
+        /// </summary>
         public static SubscriptionStatus IncompleteExpired { get; } = new SubscriptionStatus("incomplete_expired");
+        /// <summary>
+        /// On hold.
+        /// </summary>
         public static SubscriptionStatus Paused { get; } = new SubscriptionStatus("paused");
 
         public static bool operator ==(SubscriptionStatus left, SubscriptionStatus right) => left.Equals(right);
@@ -668,9 +872,21 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// PgBeam's own JSON envelope, signed.
+        /// </summary>
         public static WebhookFormat Json { get; } = new WebhookFormat("json");
+        /// <summary>
+        /// Splunk's HTTP event collector; the secret is its token.
+        /// </summary>
         public static WebhookFormat SplunkHec { get; } = new WebhookFormat("splunk_hec");
+        /// <summary>
+        /// Datadog's log intake; the secret is the API key.
+        /// </summary>
         public static WebhookFormat Datadog { get; } = new WebhookFormat("datadog");
+        /// <summary>
+        /// Elastic Common Schema documents, signed.
+        /// </summary>
         public static WebhookFormat Elastic { get; } = new WebhookFormat("elastic");
 
         public static bool operator ==(WebhookFormat left, WebhookFormat right) => left.Equals(right);
@@ -701,8 +917,17 @@ namespace Pulumi.PgBeam
             _value = value ?? throw new ArgumentNullException(nameof(value));
         }
 
+        /// <summary>
+        /// Writes take effect.
+        /// </summary>
         public static WriteMode Normal { get; } = new WriteMode("normal");
+        /// <summary>
+        /// Every transaction is rolled back at its end: writes can be tried without effect.
+        /// </summary>
         public static WriteMode Rollback { get; } = new WriteMode("rollback");
+        /// <summary>
+        /// The session works on a copy of the database.
+        /// </summary>
         public static WriteMode Sandbox { get; } = new WriteMode("sandbox");
 
         public static bool operator ==(WriteMode left, WriteMode right) => left.Equals(right);

@@ -14,7 +14,9 @@ import (
 type AccessMode string
 
 const (
-	AccessModeReadOnly  = AccessMode("read_only")
+	// SELECT, SHOW and EXPLAIN of what only reads.
+	AccessModeReadOnly = AccessMode("read_only")
+	// Also INSERT, UPDATE, DELETE and what else writes, as far as the other rules allow.
 	AccessModeReadWrite = AccessMode("read_write")
 )
 
@@ -180,7 +182,9 @@ func (in *accessModePtr) ToAccessModePtrOutputWithContext(ctx context.Context) A
 type AgentCredentialStatus string
 
 const (
-	AgentCredentialStatusActive   = AgentCredentialStatus("active")
+	// The credential can log in.
+	AgentCredentialStatusActive = AgentCredentialStatus("active")
+	// The credential is refused, and its sessions are ended, until it is active again.
 	AgentCredentialStatusDisabled = AgentCredentialStatus("disabled")
 )
 
@@ -346,10 +350,14 @@ func (in *agentCredentialStatusPtr) ToAgentCredentialStatusPtrOutputWithContext(
 type ApprovalMode string
 
 const (
-	ApprovalModeOff    = ApprovalMode("off")
+	// No statement waits for a person.
+	ApprovalModeOff = ApprovalMode("off")
+	// Statements that write wait for a person.
 	ApprovalModeWrites = ApprovalMode("writes")
-	ApprovalModeDdl    = ApprovalMode("ddl")
-	ApprovalModeAll    = ApprovalMode("all")
+	// Statements that change the schema wait for a person.
+	ApprovalModeDdl = ApprovalMode("ddl")
+	// Every statement waits for a person.
+	ApprovalModeAll = ApprovalMode("all")
 )
 
 func (ApprovalMode) ElementType() reflect.Type {
@@ -516,7 +524,9 @@ func (in *approvalModePtr) ToApprovalModePtrOutputWithContext(ctx context.Contex
 type AuthMethod string
 
 const (
-	AuthMethodCleartext   = AuthMethod("cleartext")
+	// The password itself, inside TLS, for clients without SCRAM.
+	AuthMethodCleartext = AuthMethod("cleartext")
+	// SCRAM-SHA-256: the password never leaves the client.
 	AuthMethodScramSha256 = AuthMethod("scram-sha-256")
 )
 
@@ -607,9 +617,13 @@ func (o AuthMethodPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) p
 type BillingProvider string
 
 const (
+	// Billed by card.
 	BillingProviderStripe = BillingProvider("stripe")
+	// Billed through Vercel.
 	BillingProviderVercel = BillingProvider("vercel")
-	BillingProviderAws    = BillingProvider("aws")
+	// Billed through AWS Marketplace.
+	BillingProviderAws = BillingProvider("aws")
+	// Billed by invoice.
 	BillingProviderManual = BillingProvider("manual")
 )
 
@@ -700,10 +714,14 @@ func (o BillingProviderPtrOutput) ToStringPtrOutputWithContext(ctx context.Conte
 type CacheRecommendation string
 
 const (
+	// Frequent, slow and stable: caching helps most.
 	CacheRecommendationGreat = CacheRecommendation("great")
-	CacheRecommendationGood  = CacheRecommendation("good")
-	CacheRecommendationFair  = CacheRecommendation("fair")
-	CacheRecommendationPoor  = CacheRecommendation("poor")
+	// Caching helps.
+	CacheRecommendationGood = CacheRecommendation("good")
+	// Caching helps a little.
+	CacheRecommendationFair = CacheRecommendation("fair")
+	// Caching hardly helps, or the results change too often.
+	CacheRecommendationPoor = CacheRecommendation("poor")
 )
 
 type CacheRecommendationOutput struct{ *pulumi.OutputState }
@@ -793,9 +811,12 @@ func (o CacheRecommendationPtrOutput) ToStringPtrOutputWithContext(ctx context.C
 type Cloud string
 
 const (
-	CloudAws   = Cloud("aws")
+	// Amazon Web Services.
+	CloudAws = Cloud("aws")
+	// Microsoft Azure.
 	CloudAzure = Cloud("azure")
-	CloudGcp   = Cloud("gcp")
+	// Google Cloud.
+	CloudGcp = Cloud("gcp")
 )
 
 func (Cloud) ElementType() reflect.Type {
@@ -961,9 +982,12 @@ func (in *cloudPtr) ToCloudPtrOutputWithContext(ctx context.Context) CloudPtrOut
 type DataResidency string
 
 const (
+	// Anywhere.
 	DataResidencyAny = DataResidency("any")
-	DataResidencyUs  = DataResidency("us")
-	DataResidencyEu  = DataResidency("eu")
+	// In the United States only.
+	DataResidencyUs = DataResidency("us")
+	// In the European Union only.
+	DataResidencyEu = DataResidency("eu")
 )
 
 func (DataResidency) ElementType() reflect.Type {
@@ -1129,7 +1153,9 @@ func (in *dataResidencyPtr) ToDataResidencyPtrOutputWithContext(ctx context.Cont
 type DatabaseRole string
 
 const (
+	// Takes reads and writes.
 	DatabaseRolePrimary = DatabaseRole("primary")
+	// A read replica that is a database of its own in the project.
 	DatabaseRoleReplica = DatabaseRole("replica")
 )
 
@@ -1295,9 +1321,12 @@ func (in *databaseRolePtr) ToDatabaseRolePtrOutputWithContext(ctx context.Contex
 type MaskingKind string
 
 const (
+	// Text becomes `[redacted]`, every other type NULL.
 	MaskingKindRedact = MaskingKind("redact")
-	MaskingKindNull   = MaskingKind("null")
-	MaskingKindHash   = MaskingKind("hash")
+	// The value becomes NULL.
+	MaskingKindNull = MaskingKind("null")
+	// Text becomes its SHA-256 hash in hexadecimal digits, every other type NULL.
+	MaskingKindHash = MaskingKind("hash")
 )
 
 func (MaskingKind) ElementType() reflect.Type {
@@ -1463,8 +1492,11 @@ func (in *maskingKindPtr) ToMaskingKindPtrOutputWithContext(ctx context.Context)
 type MigrationSafety string
 
 const (
-	MigrationSafetyOff   = MigrationSafety("off")
-	MigrationSafetyWarn  = MigrationSafety("warn")
+	// Schema changes are not examined.
+	MigrationSafetyOff = MigrationSafety("off")
+	// Risky schema changes run, with a notice that names the risk.
+	MigrationSafetyWarn = MigrationSafety("warn")
+	// Risky schema changes are refused.
 	MigrationSafetyBlock = MigrationSafety("block")
 )
 
@@ -1631,9 +1663,13 @@ func (in *migrationSafetyPtr) ToMigrationSafetyPtrOutputWithContext(ctx context.
 type PlanName string
 
 const (
-	PlanNameStarter    = PlanName("starter")
-	PlanNamePro        = PlanName("pro")
-	PlanNameScale      = PlanName("scale")
+	// The smallest plan.
+	PlanNameStarter = PlanName("starter")
+	// For teams.
+	PlanNamePro = PlanName("pro")
+	// For production at scale, with custom domains and self-hosting.
+	PlanNameScale = PlanName("scale")
+	// By agreement; also what a server that you run yourself reports.
 	PlanNameEnterprise = PlanName("enterprise")
 )
 
@@ -1724,9 +1760,12 @@ func (o PlanNamePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pul
 type PoolMode string
 
 const (
-	PoolModeSession     = PoolMode("session")
+	// A server connection belongs to a client until it disconnects.
+	PoolModeSession = PoolMode("session")
+	// A server connection belongs to a client for one transaction.
 	PoolModeTransaction = PoolMode("transaction")
-	PoolModeStatement   = PoolMode("statement")
+	// A server connection belongs to a client for one statement; BEGIN is refused.
+	PoolModeStatement = PoolMode("statement")
 )
 
 func (PoolMode) ElementType() reflect.Type {
@@ -1892,7 +1931,9 @@ func (in *poolModePtr) ToPoolModePtrOutputWithContext(ctx context.Context) PoolM
 type PrincipalType string
 
 const (
+	// A program that acts by itself.
 	PrincipalTypeAgent = PrincipalType("agent")
+	// A person.
 	PrincipalTypeHuman = PrincipalType("human")
 )
 
@@ -2058,8 +2099,11 @@ func (in *principalTypePtr) ToPrincipalTypePtrOutputWithContext(ctx context.Cont
 type ProjectOrder string
 
 const (
-	ProjectOrderName              = ProjectOrder("name")
-	ProjectOrderCreatedAt         = ProjectOrder("created_at")
+	// By name.
+	ProjectOrderName = ProjectOrder("name")
+	// By the time of creation.
+	ProjectOrderCreatedAt = ProjectOrder("created_at")
+	// By the number of open connections.
 	ProjectOrderActiveConnections = ProjectOrder("active_connections")
 )
 
@@ -2226,9 +2270,12 @@ func (in *projectOrderPtr) ToProjectOrderPtrOutputWithContext(ctx context.Contex
 type ProjectStatus string
 
 const (
-	ProjectStatusActive    = ProjectStatus("active")
+	// The project takes connections.
+	ProjectStatusActive = ProjectStatus("active")
+	// Connections are refused until the project is active again.
 	ProjectStatusSuspended = ProjectStatus("suspended")
-	ProjectStatusDeleted   = ProjectStatus("deleted")
+	// The project was deleted.
+	ProjectStatusDeleted = ProjectStatus("deleted")
 )
 
 func (ProjectStatus) ElementType() reflect.Type {
@@ -2394,8 +2441,11 @@ func (in *projectStatusPtr) ToProjectStatusPtrOutputWithContext(ctx context.Cont
 type QueryType string
 
 const (
-	QueryTypeRead  = QueryType("read")
+	// It only reads.
+	QueryTypeRead = QueryType("read")
+	// It writes.
 	QueryTypeWrite = QueryType("write")
+	// Neither, or not observed yet.
 	QueryTypeOther = QueryType("other")
 )
 
@@ -2486,8 +2536,11 @@ func (o QueryTypePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pu
 type RegionStatus string
 
 const (
-	RegionStatusActive   = RegionStatus("active")
+	// Serves connections.
+	RegionStatusActive = RegionStatus("active")
+	// Takes no new connections.
 	RegionStatusDraining = RegionStatus("draining")
+	// Out of service.
 	RegionStatusInactive = RegionStatus("inactive")
 )
 
@@ -2578,11 +2631,17 @@ func (o RegionStatusPtrOutput) ToStringPtrOutputWithContext(ctx context.Context)
 type SslMode string
 
 const (
-	SslModeDisable    = SslMode("disable")
-	SslModeAllow      = SslMode("allow")
-	SslModePrefer     = SslMode("prefer")
-	SslModeRequire    = SslMode("require")
-	SslModeVerifyCa   = SslMode("verify-ca")
+	// Never use TLS.
+	SslModeDisable = SslMode("disable")
+	// Use TLS only if the database insists.
+	SslModeAllow = SslMode("allow")
+	// Use TLS if the database offers it.
+	SslModePrefer = SslMode("prefer")
+	// Insist on TLS; the certificate is not checked.
+	SslModeRequire = SslMode("require")
+	// Insist on TLS and a certificate of a trusted authority.
+	SslModeVerifyCa = SslMode("verify-ca")
+	// Insist on TLS and a trusted certificate for this host name.
 	SslModeVerifyFull = SslMode("verify-full")
 )
 
@@ -2752,15 +2811,24 @@ func (in *sslModePtr) ToSslModePtrOutputWithContext(ctx context.Context) SslMode
 type SubscriptionStatus string
 
 const (
-	SubscriptionStatusNone              = SubscriptionStatus("none")
-	SubscriptionStatusActive            = SubscriptionStatus("active")
-	SubscriptionStatusTrialing          = SubscriptionStatus("trialing")
-	SubscriptionStatusPastDue           = SubscriptionStatus("past_due")
-	SubscriptionStatusCanceled          = SubscriptionStatus("canceled")
-	SubscriptionStatusUnpaid            = SubscriptionStatus("unpaid")
-	SubscriptionStatusIncomplete        = SubscriptionStatus("incomplete")
+	// There is no subscription.
+	SubscriptionStatusNone = SubscriptionStatus("none")
+	// Paid and in good standing.
+	SubscriptionStatusActive = SubscriptionStatus("active")
+	// In its trial.
+	SubscriptionStatusTrialing = SubscriptionStatus("trialing")
+	// A payment is late.
+	SubscriptionStatusPastDue = SubscriptionStatus("past_due")
+	// Ended.
+	SubscriptionStatusCanceled = SubscriptionStatus("canceled")
+	// Payments have failed for good.
+	SubscriptionStatusUnpaid = SubscriptionStatus("unpaid")
+	// The first payment has not arrived yet.
+	SubscriptionStatusIncomplete = SubscriptionStatus("incomplete")
+	// The first payment never arrived.
 	SubscriptionStatusIncompleteExpired = SubscriptionStatus("incomplete_expired")
-	SubscriptionStatusPaused            = SubscriptionStatus("paused")
+	// On hold.
+	SubscriptionStatusPaused = SubscriptionStatus("paused")
 )
 
 type SubscriptionStatusOutput struct{ *pulumi.OutputState }
@@ -2850,10 +2918,14 @@ func (o SubscriptionStatusPtrOutput) ToStringPtrOutputWithContext(ctx context.Co
 type WebhookFormat string
 
 const (
-	WebhookFormatJson      = WebhookFormat("json")
+	// PgBeam's own JSON envelope, signed.
+	WebhookFormatJson = WebhookFormat("json")
+	// Splunk's HTTP event collector; the secret is its token.
 	WebhookFormatSplunkHec = WebhookFormat("splunk_hec")
-	WebhookFormatDatadog   = WebhookFormat("datadog")
-	WebhookFormatElastic   = WebhookFormat("elastic")
+	// Datadog's log intake; the secret is the API key.
+	WebhookFormatDatadog = WebhookFormat("datadog")
+	// Elastic Common Schema documents, signed.
+	WebhookFormatElastic = WebhookFormat("elastic")
 )
 
 func (WebhookFormat) ElementType() reflect.Type {
@@ -3020,9 +3092,12 @@ func (in *webhookFormatPtr) ToWebhookFormatPtrOutputWithContext(ctx context.Cont
 type WriteMode string
 
 const (
-	WriteModeNormal   = WriteMode("normal")
+	// Writes take effect.
+	WriteModeNormal = WriteMode("normal")
+	// Every transaction is rolled back at its end: writes can be tried without effect.
 	WriteModeRollback = WriteMode("rollback")
-	WriteModeSandbox  = WriteMode("sandbox")
+	// The session works on a copy of the database.
+	WriteModeSandbox = WriteMode("sandbox")
 )
 
 func (WriteMode) ElementType() reflect.Type {

@@ -38,7 +38,13 @@ class AccessMode(_builtins.str, Enum):
     `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
     """
     READ_ONLY = "read_only"
+    """
+    SELECT, SHOW and EXPLAIN of what only reads.
+    """
     READ_WRITE = "read_write"
+    """
+    Also INSERT, UPDATE, DELETE and what else writes, as far as the other rules allow.
+    """
 
 
 @pulumi.type_token("pgbeam:index:AgentCredentialStatus")
@@ -47,7 +53,13 @@ class AgentCredentialStatus(_builtins.str, Enum):
     `disabled` refuses the login and ends its sessions; `active` lets it in again.
     """
     ACTIVE = "active"
+    """
+    The credential can log in.
+    """
     DISABLED = "disabled"
+    """
+    The credential is refused, and its sessions are ended, until it is active again.
+    """
 
 
 @pulumi.type_token("pgbeam:index:ApprovalMode")
@@ -56,9 +68,21 @@ class ApprovalMode(_builtins.str, Enum):
     Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
     """
     OFF = "off"
+    """
+    No statement waits for a person.
+    """
     WRITES = "writes"
+    """
+    Statements that write wait for a person.
+    """
     DDL = "ddl"
+    """
+    Statements that change the schema wait for a person.
+    """
     ALL = "all"
+    """
+    Every statement waits for a person.
+    """
 
 
 @pulumi.type_token("pgbeam:index:AuthMethod")
@@ -67,7 +91,13 @@ class AuthMethod(_builtins.str, Enum):
     How the login proves its password: `scram-sha-256`, or `cleartext` inside TLS for clients that know no SCRAM.
     """
     CLEARTEXT = "cleartext"
+    """
+    The password itself, inside TLS, for clients without SCRAM.
+    """
     SCRAM_SHA256 = "scram-sha-256"
+    """
+    SCRAM-SHA-256: the password never leaves the client.
+    """
 
 
 @pulumi.type_token("pgbeam:index:BillingProvider")
@@ -76,9 +106,21 @@ class BillingProvider(_builtins.str, Enum):
     Who bills the subscription: `stripe`, `vercel`, `aws`, or `manual` for an invoice or no billing at all.
     """
     STRIPE = "stripe"
+    """
+    Billed by card.
+    """
     VERCEL = "vercel"
+    """
+    Billed through Vercel.
+    """
     AWS = "aws"
+    """
+    Billed through AWS Marketplace.
+    """
     MANUAL = "manual"
+    """
+    Billed by invoice.
+    """
 
 
 @pulumi.type_token("pgbeam:index:CacheRecommendation")
@@ -87,9 +129,21 @@ class CacheRecommendation(_builtins.str, Enum):
     How much caching would help, judged by how often the query runs, how long it takes, and how stable its result is.
     """
     GREAT = "great"
+    """
+    Frequent, slow and stable: caching helps most.
+    """
     GOOD = "good"
+    """
+    Caching helps.
+    """
     FAIR = "fair"
+    """
+    Caching helps a little.
+    """
     POOR = "poor"
+    """
+    Caching hardly helps, or the results change too often.
+    """
 
 
 @pulumi.type_token("pgbeam:index:Cloud")
@@ -98,8 +152,17 @@ class Cloud(_builtins.str, Enum):
     Cloud whose regions serve the project, `aws` unless given. It cannot be changed later.
     """
     AWS = "aws"
+    """
+    Amazon Web Services.
+    """
     AZURE = "azure"
+    """
+    Microsoft Azure.
+    """
     GCP = "gcp"
+    """
+    Google Cloud.
+    """
 
 
 @pulumi.type_token("pgbeam:index:DataResidency")
@@ -108,8 +171,17 @@ class DataResidency(_builtins.str, Enum):
     Where client traffic may be served: in `any` region, or only in the `us` or the `eu`. A connection that arrives elsewhere is refused.
     """
     ANY = "any"
+    """
+    Anywhere.
+    """
     US = "us"
+    """
+    In the United States only.
+    """
     EU = "eu"
+    """
+    In the European Union only.
+    """
 
 
 @pulumi.type_token("pgbeam:index:DatabaseRole")
@@ -118,7 +190,13 @@ class DatabaseRole(_builtins.str, Enum):
     What a database is for: `primary` takes reads and writes, `replica` reads only.
     """
     PRIMARY = "primary"
+    """
+    Takes reads and writes.
+    """
     REPLICA = "replica"
+    """
+    A read replica that is a database of its own in the project.
+    """
 
 
 @pulumi.type_token("pgbeam:index:MaskingKind")
@@ -127,8 +205,17 @@ class MaskingKind(_builtins.str, Enum):
     What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
     """
     REDACT = "redact"
+    """
+    Text becomes `[redacted]`, every other type NULL.
+    """
     NULL = "null"
+    """
+    The value becomes NULL.
+    """
     HASH = "hash"
+    """
+    Text becomes its SHA-256 hash in hexadecimal digits, every other type NULL.
+    """
 
 
 @pulumi.type_token("pgbeam:index:MigrationSafety")
@@ -137,8 +224,17 @@ class MigrationSafety(_builtins.str, Enum):
     What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
     """
     OFF = "off"
+    """
+    Schema changes are not examined.
+    """
     WARN = "warn"
+    """
+    Risky schema changes run, with a notice that names the risk.
+    """
     BLOCK = "block"
+    """
+    Risky schema changes are refused.
+    """
 
 
 @pulumi.type_token("pgbeam:index:PlanName")
@@ -147,9 +243,21 @@ class PlanName(_builtins.str, Enum):
     The plan: `starter`, `pro`, `scale` or `enterprise`. A self-run server has `enterprise`.
     """
     STARTER = "starter"
+    """
+    The smallest plan.
+    """
     PRO = "pro"
+    """
+    For teams.
+    """
     SCALE = "scale"
+    """
+    For production at scale, with custom domains and self-hosting.
+    """
     ENTERPRISE = "enterprise"
+    """
+    By agreement; also what a server that you run yourself reports.
+    """
 
 
 @pulumi.type_token("pgbeam:index:PoolMode")
@@ -158,8 +266,17 @@ class PoolMode(_builtins.str, Enum):
     When a client gives its connection to the database back: `session` at the end of its session, `transaction` after each transaction, `statement` after each statement, so that transactions of several statements are refused. A change applies to new sessions.
     """
     SESSION = "session"
+    """
+    A server connection belongs to a client until it disconnects.
+    """
     TRANSACTION = "transaction"
+    """
+    A server connection belongs to a client for one transaction.
+    """
     STATEMENT = "statement"
+    """
+    A server connection belongs to a client for one statement; BEGIN is refused.
+    """
 
 
 @pulumi.type_token("pgbeam:index:PrincipalType")
@@ -168,7 +285,13 @@ class PrincipalType(_builtins.str, Enum):
     Whom the credential is for, `agent` unless given: an `agent` or a `human`.
     """
     AGENT = "agent"
+    """
+    A program that acts by itself.
+    """
     HUMAN = "human"
+    """
+    A person.
+    """
 
 
 @pulumi.type_token("pgbeam:index:ProjectOrder")
@@ -177,8 +300,17 @@ class ProjectOrder(_builtins.str, Enum):
     By what a list of projects is sorted.
     """
     NAME = "name"
+    """
+    By name.
+    """
     CREATED_AT = "created_at"
+    """
+    By the time of creation.
+    """
     ACTIVE_CONNECTIONS = "active_connections"
+    """
+    By the number of open connections.
+    """
 
 
 @pulumi.type_token("pgbeam:index:ProjectStatus")
@@ -187,8 +319,17 @@ class ProjectStatus(_builtins.str, Enum):
     Whether a project is served: `active` serves clients, `suspended` refuses them and keeps everything, `deleted` is final.
     """
     ACTIVE = "active"
+    """
+    The project takes connections.
+    """
     SUSPENDED = "suspended"
+    """
+    Connections are refused until the project is active again.
+    """
     DELETED = "deleted"
+    """
+    The project was deleted.
+    """
 
 
 @pulumi.type_token("pgbeam:index:QueryType")
@@ -197,8 +338,17 @@ class QueryType(_builtins.str, Enum):
     `read` for a query whose result may be cached, `write` for one that changes data, `other` for the rest.
     """
     READ = "read"
+    """
+    It only reads.
+    """
     WRITE = "write"
+    """
+    It writes.
+    """
     OTHER = "other"
+    """
+    Neither, or not observed yet.
+    """
 
 
 @pulumi.type_token("pgbeam:index:RegionStatus")
@@ -207,8 +357,17 @@ class RegionStatus(_builtins.str, Enum):
     `active` serves traffic, `draining` serves what is there and takes nothing new, `inactive` serves nothing.
     """
     ACTIVE = "active"
+    """
+    Serves connections.
+    """
     DRAINING = "draining"
+    """
+    Takes no new connections.
+    """
     INACTIVE = "inactive"
+    """
+    Out of service.
+    """
 
 
 @pulumi.type_token("pgbeam:index:SslMode")
@@ -217,11 +376,29 @@ class SslMode(_builtins.str, Enum):
     How a connection to a PostgreSQL server is encrypted, as in libpq: `disable` never; `allow` only if the server insists; `prefer` if the server offers it; `require` always, without checking the certificate; `verify-ca` always, checking who signed the certificate; `verify-full` always, checking also that it names the host.
     """
     DISABLE = "disable"
+    """
+    Never use TLS.
+    """
     ALLOW = "allow"
+    """
+    Use TLS only if the database insists.
+    """
     PREFER = "prefer"
+    """
+    Use TLS if the database offers it.
+    """
     REQUIRE = "require"
+    """
+    Insist on TLS; the certificate is not checked.
+    """
     VERIFY_CA = "verify-ca"
+    """
+    Insist on TLS and a certificate of a trusted authority.
+    """
     VERIFY_FULL = "verify-full"
+    """
+    Insist on TLS and a trusted certificate for this host name.
+    """
 
 
 @pulumi.type_token("pgbeam:index:SubscriptionStatus")
@@ -230,14 +407,41 @@ class SubscriptionStatus(_builtins.str, Enum):
     State of the subscription at the billing provider; `none` if there is no subscription.
     """
     NONE = "none"
+    """
+    There is no subscription.
+    """
     ACTIVE = "active"
+    """
+    Paid and in good standing.
+    """
     TRIALING = "trialing"
+    """
+    In its trial.
+    """
     PAST_DUE = "past_due"
+    """
+    A payment is late.
+    """
     CANCELED = "canceled"
+    """
+    Ended.
+    """
     UNPAID = "unpaid"
+    """
+    Payments have failed for good.
+    """
     INCOMPLETE = "incomplete"
+    """
+    The first payment has not arrived yet.
+    """
     INCOMPLETE_EXPIRED = "incomplete_expired"
+    """
+    The first payment never arrived.
+    """
     PAUSED = "paused"
+    """
+    On hold.
+    """
 
 
 @pulumi.type_token("pgbeam:index:WebhookFormat")
@@ -246,9 +450,21 @@ class WebhookFormat(_builtins.str, Enum):
     Form of the deliveries, `json` unless given: `json` PgBeam's own, `splunk_hec` for the Splunk HTTP Event Collector, `datadog` for Datadog logs, `elastic` documents in the Elastic Common Schema.
     """
     JSON = "json"
+    """
+    PgBeam's own JSON envelope, signed.
+    """
     SPLUNK_HEC = "splunk_hec"
+    """
+    Splunk's HTTP event collector; the secret is its token.
+    """
     DATADOG = "datadog"
+    """
+    Datadog's log intake; the secret is the API key.
+    """
     ELASTIC = "elastic"
+    """
+    Elastic Common Schema documents, signed.
+    """
 
 
 @pulumi.type_token("pgbeam:index:WriteMode")
@@ -257,5 +473,14 @@ class WriteMode(_builtins.str, Enum):
     What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
     """
     NORMAL = "normal"
+    """
+    Writes take effect.
+    """
     ROLLBACK = "rollback"
+    """
+    Every transaction is rolled back at its end: writes can be tried without effect.
+    """
     SANDBOX = "sandbox"
+    """
+    The session works on a copy of the database.
+    """

@@ -3,7 +3,13 @@
 
 
 export const AccessMode = {
+    /**
+     * SELECT, SHOW and EXPLAIN of what only reads.
+     */
     ReadOnly: "read_only",
+    /**
+     * Also INSERT, UPDATE, DELETE and what else writes, as far as the other rules allow.
+     */
     ReadWrite: "read_write",
 } as const;
 
@@ -13,7 +19,13 @@ export const AccessMode = {
 export type AccessMode = (typeof AccessMode)[keyof typeof AccessMode];
 
 export const AgentCredentialStatus = {
+    /**
+     * The credential can log in.
+     */
     Active: "active",
+    /**
+     * The credential is refused, and its sessions are ended, until it is active again.
+     */
     Disabled: "disabled",
 } as const;
 
@@ -23,9 +35,21 @@ export const AgentCredentialStatus = {
 export type AgentCredentialStatus = (typeof AgentCredentialStatus)[keyof typeof AgentCredentialStatus];
 
 export const ApprovalMode = {
+    /**
+     * No statement waits for a person.
+     */
     Off: "off",
+    /**
+     * Statements that write wait for a person.
+     */
     Writes: "writes",
+    /**
+     * Statements that change the schema wait for a person.
+     */
     Ddl: "ddl",
+    /**
+     * Every statement waits for a person.
+     */
     All: "all",
 } as const;
 
@@ -35,7 +59,13 @@ export const ApprovalMode = {
 export type ApprovalMode = (typeof ApprovalMode)[keyof typeof ApprovalMode];
 
 export const AuthMethod = {
+    /**
+     * The password itself, inside TLS, for clients without SCRAM.
+     */
     Cleartext: "cleartext",
+    /**
+     * SCRAM-SHA-256: the password never leaves the client.
+     */
     ScramSha256: "scram-sha-256",
 } as const;
 
@@ -45,9 +75,21 @@ export const AuthMethod = {
 export type AuthMethod = (typeof AuthMethod)[keyof typeof AuthMethod];
 
 export const BillingProvider = {
+    /**
+     * Billed by card.
+     */
     Stripe: "stripe",
+    /**
+     * Billed through Vercel.
+     */
     Vercel: "vercel",
+    /**
+     * Billed through AWS Marketplace.
+     */
     Aws: "aws",
+    /**
+     * Billed by invoice.
+     */
     Manual: "manual",
 } as const;
 
@@ -57,9 +99,21 @@ export const BillingProvider = {
 export type BillingProvider = (typeof BillingProvider)[keyof typeof BillingProvider];
 
 export const CacheRecommendation = {
+    /**
+     * Frequent, slow and stable: caching helps most.
+     */
     Great: "great",
+    /**
+     * Caching helps.
+     */
     Good: "good",
+    /**
+     * Caching helps a little.
+     */
     Fair: "fair",
+    /**
+     * Caching hardly helps, or the results change too often.
+     */
     Poor: "poor",
 } as const;
 
@@ -69,8 +123,17 @@ export const CacheRecommendation = {
 export type CacheRecommendation = (typeof CacheRecommendation)[keyof typeof CacheRecommendation];
 
 export const Cloud = {
+    /**
+     * Amazon Web Services.
+     */
     Aws: "aws",
+    /**
+     * Microsoft Azure.
+     */
     Azure: "azure",
+    /**
+     * Google Cloud.
+     */
     Gcp: "gcp",
 } as const;
 
@@ -80,8 +143,17 @@ export const Cloud = {
 export type Cloud = (typeof Cloud)[keyof typeof Cloud];
 
 export const DataResidency = {
+    /**
+     * Anywhere.
+     */
     Any: "any",
+    /**
+     * In the United States only.
+     */
     Us: "us",
+    /**
+     * In the European Union only.
+     */
     Eu: "eu",
 } as const;
 
@@ -91,7 +163,13 @@ export const DataResidency = {
 export type DataResidency = (typeof DataResidency)[keyof typeof DataResidency];
 
 export const DatabaseRole = {
+    /**
+     * Takes reads and writes.
+     */
     Primary: "primary",
+    /**
+     * A read replica that is a database of its own in the project.
+     */
     Replica: "replica",
 } as const;
 
@@ -101,8 +179,17 @@ export const DatabaseRole = {
 export type DatabaseRole = (typeof DatabaseRole)[keyof typeof DatabaseRole];
 
 export const MaskingKind = {
+    /**
+     * Text becomes `[redacted]`, every other type NULL.
+     */
     Redact: "redact",
+    /**
+     * The value becomes NULL.
+     */
     Null: "null",
+    /**
+     * Text becomes its SHA-256 hash in hexadecimal digits, every other type NULL.
+     */
     Hash: "hash",
 } as const;
 
@@ -112,8 +199,17 @@ export const MaskingKind = {
 export type MaskingKind = (typeof MaskingKind)[keyof typeof MaskingKind];
 
 export const MigrationSafety = {
+    /**
+     * Schema changes are not examined.
+     */
     Off: "off",
+    /**
+     * Risky schema changes run, with a notice that names the risk.
+     */
     Warn: "warn",
+    /**
+     * Risky schema changes are refused.
+     */
     Block: "block",
 } as const;
 
@@ -123,9 +219,21 @@ export const MigrationSafety = {
 export type MigrationSafety = (typeof MigrationSafety)[keyof typeof MigrationSafety];
 
 export const PlanName = {
+    /**
+     * The smallest plan.
+     */
     Starter: "starter",
+    /**
+     * For teams.
+     */
     Pro: "pro",
+    /**
+     * For production at scale, with custom domains and self-hosting.
+     */
     Scale: "scale",
+    /**
+     * By agreement; also what a server that you run yourself reports.
+     */
     Enterprise: "enterprise",
 } as const;
 
@@ -135,8 +243,17 @@ export const PlanName = {
 export type PlanName = (typeof PlanName)[keyof typeof PlanName];
 
 export const PoolMode = {
+    /**
+     * A server connection belongs to a client until it disconnects.
+     */
     Session: "session",
+    /**
+     * A server connection belongs to a client for one transaction.
+     */
     Transaction: "transaction",
+    /**
+     * A server connection belongs to a client for one statement; BEGIN is refused.
+     */
     Statement: "statement",
 } as const;
 
@@ -146,7 +263,13 @@ export const PoolMode = {
 export type PoolMode = (typeof PoolMode)[keyof typeof PoolMode];
 
 export const PrincipalType = {
+    /**
+     * A program that acts by itself.
+     */
     Agent: "agent",
+    /**
+     * A person.
+     */
     Human: "human",
 } as const;
 
@@ -156,8 +279,17 @@ export const PrincipalType = {
 export type PrincipalType = (typeof PrincipalType)[keyof typeof PrincipalType];
 
 export const ProjectOrder = {
+    /**
+     * By name.
+     */
     Name: "name",
+    /**
+     * By the time of creation.
+     */
     CreatedAt: "created_at",
+    /**
+     * By the number of open connections.
+     */
     ActiveConnections: "active_connections",
 } as const;
 
@@ -167,8 +299,17 @@ export const ProjectOrder = {
 export type ProjectOrder = (typeof ProjectOrder)[keyof typeof ProjectOrder];
 
 export const ProjectStatus = {
+    /**
+     * The project takes connections.
+     */
     Active: "active",
+    /**
+     * Connections are refused until the project is active again.
+     */
     Suspended: "suspended",
+    /**
+     * The project was deleted.
+     */
     Deleted: "deleted",
 } as const;
 
@@ -178,8 +319,17 @@ export const ProjectStatus = {
 export type ProjectStatus = (typeof ProjectStatus)[keyof typeof ProjectStatus];
 
 export const QueryType = {
+    /**
+     * It only reads.
+     */
     Read: "read",
+    /**
+     * It writes.
+     */
     Write: "write",
+    /**
+     * Neither, or not observed yet.
+     */
     Other: "other",
 } as const;
 
@@ -189,8 +339,17 @@ export const QueryType = {
 export type QueryType = (typeof QueryType)[keyof typeof QueryType];
 
 export const RegionStatus = {
+    /**
+     * Serves connections.
+     */
     Active: "active",
+    /**
+     * Takes no new connections.
+     */
     Draining: "draining",
+    /**
+     * Out of service.
+     */
     Inactive: "inactive",
 } as const;
 
@@ -200,11 +359,29 @@ export const RegionStatus = {
 export type RegionStatus = (typeof RegionStatus)[keyof typeof RegionStatus];
 
 export const SslMode = {
+    /**
+     * Never use TLS.
+     */
     Disable: "disable",
+    /**
+     * Use TLS only if the database insists.
+     */
     Allow: "allow",
+    /**
+     * Use TLS if the database offers it.
+     */
     Prefer: "prefer",
+    /**
+     * Insist on TLS; the certificate is not checked.
+     */
     Require: "require",
+    /**
+     * Insist on TLS and a certificate of a trusted authority.
+     */
     VerifyCa: "verify-ca",
+    /**
+     * Insist on TLS and a trusted certificate for this host name.
+     */
     VerifyFull: "verify-full",
 } as const;
 
@@ -214,14 +391,41 @@ export const SslMode = {
 export type SslMode = (typeof SslMode)[keyof typeof SslMode];
 
 export const SubscriptionStatus = {
+    /**
+     * There is no subscription.
+     */
     None: "none",
+    /**
+     * Paid and in good standing.
+     */
     Active: "active",
+    /**
+     * In its trial.
+     */
     Trialing: "trialing",
+    /**
+     * A payment is late.
+     */
     PastDue: "past_due",
+    /**
+     * Ended.
+     */
     Canceled: "canceled",
+    /**
+     * Payments have failed for good.
+     */
     Unpaid: "unpaid",
+    /**
+     * The first payment has not arrived yet.
+     */
     Incomplete: "incomplete",
+    /**
+     * The first payment never arrived.
+     */
     IncompleteExpired: "incomplete_expired",
+    /**
+     * On hold.
+     */
     Paused: "paused",
 } as const;
 
@@ -231,9 +435,21 @@ export const SubscriptionStatus = {
 export type SubscriptionStatus = (typeof SubscriptionStatus)[keyof typeof SubscriptionStatus];
 
 export const WebhookFormat = {
+    /**
+     * PgBeam's own JSON envelope, signed.
+     */
     Json: "json",
+    /**
+     * Splunk's HTTP event collector; the secret is its token.
+     */
     SplunkHec: "splunk_hec",
+    /**
+     * Datadog's log intake; the secret is the API key.
+     */
     Datadog: "datadog",
+    /**
+     * Elastic Common Schema documents, signed.
+     */
     Elastic: "elastic",
 } as const;
 
@@ -243,8 +459,17 @@ export const WebhookFormat = {
 export type WebhookFormat = (typeof WebhookFormat)[keyof typeof WebhookFormat];
 
 export const WriteMode = {
+    /**
+     * Writes take effect.
+     */
     Normal: "normal",
+    /**
+     * Every transaction is rolled back at its end: writes can be tried without effect.
+     */
     Rollback: "rollback",
+    /**
+     * The session works on a copy of the database.
+     */
     Sandbox: "sandbox",
 } as const;
 
