@@ -75,7 +75,7 @@ func (b *Beam) start(ctx context.Context) error {
 	}
 	args := append([]string{"dev", "--data", filepath.Join(b.Dir, "data"), "--api", b.api, "--listen", b.Proxy, "--org", b.Org, "--ready-file", readyFile, "--log-level", "debug"}, b.options.Args...)
 	cmd := exec.Command(program, args...)
-	cmd.Stdout, cmd.Stderr = b.log, b.log
+	cmd.Stderr = b.log // standard output has the first API key, once
 	cmd.SysProcAttr = diesWithUs()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start pgbeam: %w", err)
@@ -160,7 +160,7 @@ func (b *Beam) Close() {
 	_ = os.RemoveAll(b.Dir)
 }
 
-// Log is all the server has printed so far.
+// Log is all the server has logged so far.
 func (b *Beam) Log() string { return b.log.String() }
 
 // Env makes the provider talk to this server.

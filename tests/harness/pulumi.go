@@ -28,7 +28,7 @@ type Pulumi struct {
 
 // home is made once per test process: installing a plugin copies it.
 var home = sync.OnceValues(func() (string, error) {
-	pulumi, err := pulumiProgram()
+	tools, err := tools()
 	if err != nil {
 		return "", err
 	}
@@ -40,7 +40,7 @@ var home = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command(pulumi, "plugin", "install", "resource", "pgbeam", PluginVersion, "--file", plugin, "--non-interactive")
+	cmd := exec.Command(filepath.Join(tools, "pulumi"), "plugin", "install", "resource", "pgbeam", PluginVersion, "--file", plugin, "--non-interactive")
 	cmd.Env = append(os.Environ(), "PULUMI_HOME="+dir, "PULUMI_SKIP_UPDATE_CHECK=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("install plugin: %w\n%s", err, out)
@@ -51,14 +51,10 @@ var home = sync.OnceValues(func() (string, error) {
 // PluginVersion is what the SDKs of this tree ask for.
 const PluginVersion = "0.1.0"
 
-// pulumiProgram finds pulumi, building it where there is none, and puts its
-// folder with the language hosts on PATH.
-var pulumiProgram = sync.OnceValues(func() (string, error) {
-	dir, err := toolchain.Pulumi(context.Background(), os.Stderr)
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, "pulumi"), os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+// tools is the folder with pulumi and its language hosts, which are built where
+// there is no pulumi on PATH.
+var tools = sync.OnceValues(func() (string, error) {
+	return toolchain.Pulumi(context.Background(), os.Stderr)
 })
 
 // NewPulumi gives a test a backend of its own. env is added to every run.
@@ -104,16 +100,18 @@ func (r Result) Both() string { return r.Stdout + r.Stderr }
 
 // Command prepares a run of pulumi in a process group of its own.
 func (s *Stack) Command(args ...string) *exec.Cmd {
-	program, err := pulumiProgram()
+	tools, err := tools()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cmd := exec.CommandContext(s.t.Context(), program, append(args, "--non-interactive")...)
+	cmd := exec.CommandContext(s.t.Context(), filepath.Join(tools, "pulumi"), append(args, "--non-interactive")...)
 	if args[0] != "stack" && args[0] != "config" || len(args) > 1 && args[1] != "init" {
 		cmd.Args = append(cmd.Args, "--stack", s.Name)
 	}
 	cmd.Dir = s.Dir
-	cmd.Env = append(os.Environ(), s.Env...)
+	// Last, so that an activated virtual environment stays in front.
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+string(filepath.ListSeparator)+tools)
+	cmd.Env = append(cmd.Env, s.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// Children of a cancelled run must not outlive the test.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

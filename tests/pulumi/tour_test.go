@@ -43,7 +43,7 @@ func TestTour(t *testing.T) {
 
 			log := &logs{}
 			log.add(stack.Must("preview", "--diff"))
-			log.add(stack.Up("--logtostderr", "-v=9", "--diff"))
+			log.add(stack.Up(append(verbose, "--diff")...))
 			secrets := harness.Secrets{"database password": password, "webhook secret": webhook, "API key": beam.Key}
 			for _, output := range []string{"connectionString", "mcpToken"} {
 				secrets[output] = stack.Output(output)
@@ -52,25 +52,25 @@ func TestTour(t *testing.T) {
 			secrets.NotBelow(t, stack.Backend)
 
 			log.add(stack.Must("up", "--yes", "--expect-no-changes", "--diff"))
-			log.add(stack.Must("refresh", "--yes", "--expect-no-changes", "--diff", "--logtostderr", "-v=9"))
+			log.add(stack.Must(append([]string{"refresh", "--yes", "--expect-no-changes", "--diff"}, verbose...)...))
 			log.add(stack.Must("preview", "--expect-no-changes", "--diff", "--json"))
 			if got := stack.Output("connectionString"); got != secrets["connectionString"] {
 				t.Error("a refresh changed the connection string")
 			}
 			secrets.NotBelow(t, stack.Backend)
 			log.add(stack.Must("stack", "export"))
-			log.add(stack.Destroy("--logtostderr", "-v=9"))
+			log.add(stack.Destroy(verbose...))
 			secrets.NotBelow(t, stack.Backend)
 			beam.Empty(t)
 			secrets.NotIn(t, "the output of pulumi", []byte(log.String()))
-			delete(secrets, "API key") // the server prints the first one, once
 			secrets.NotIn(t, "the server's log", []byte(beam.Log()))
-			if n := strings.Count(beam.Log(), beam.Key); n > 1 {
-				t.Errorf("the server printed its first API key %d times", n)
-			}
 		})
 	}
 }
+
+// verbose shows all that a provider has any part in. One level further the
+// engine itself writes down every property of every provider.
+var verbose = []string{"--debug", "--logtostderr", "-v=8"}
 
 type logs struct{ strings.Builder }
 
@@ -130,19 +130,24 @@ func install(t *testing.T, language, dir string) {
 		sdk := nodeSDK(t)
 		replaceOnce(t, filepath.Join(dir, "package.json"), `"@pgbeam/pulumi": "file:`+filepath.Join(harness.Root(), "sdk", "nodejs")+`"`, `"@pgbeam/pulumi": "file:`+sdk+`"`)
 		harness.Run(t, harness.Command{Dir: dir, Args: []string{harness.Program(t, "npm", "Node.js"), "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"}})
-	case "go":
-		harness.Run(t, harness.Command{Dir: dir, Env: []string{"GOFLAGS=-buildvcs=false"}, Args: []string{"go", "build", "-o", "tour", "."}})
-		replaceOnce(t, filepath.Join(dir, "Pulumi.yaml"), "runtime: go\n", "runtime: {name: go, options: {binary: ./tour}}\n")
 	case "python":
 		python := harness.Program(t, "python3", "Python 3.9 or newer with venv")
 		harness.Run(t, harness.Command{Dir: dir, Args: []string{python, "-m", "venv", "venv"}})
-		harness.Run(t, harness.Command{Dir: dir, Args: []string{filepath.Join(dir, "venv", "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"}})
+		// Activated, because the host that can be built from a Go module does not
+		// read the virtualenv option.
+		venv := filepath.Join(dir, "venv")
+		t.Setenv("VIRTUAL_ENV", venv)
+		t.Setenv("PATH", filepath.Join(venv, "bin")+string(filepath.ListSeparator)+os.Getenv("PATH"))
+		harness.Run(t, harness.Command{Dir: dir, Args: []string{"pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"}})
 	}
 }
 
 // environment is what a language's programs run with.
-func environment(t *testing.T, language string) []string {
-	if language == "python" {
+func environment(_ *testing.T, language string) []string {
+	switch language {
+	case "go":
+		return []string{"GOFLAGS=-buildvcs=false"}
+	case "python":
 		return []string{"PYTHONDONTWRITEBYTECODE=1"}
 	}
 	return nil
