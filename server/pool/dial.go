@@ -52,12 +52,21 @@ type Upstream struct {
 	// byte and in its order: ParameterStatus and NoticeResponse frames.
 	Greeting []byte
 
-	r   io.Reader   // pgconn's, which serves first what a stuck write made it read ahead
-	tls *tls.Config // nil without TLS
+	r    io.Reader   // Conn, except as readAhead says
+	left []byte      // was read during the login, and comes first
+	gate *gate       // under Conn; nil when r is not Conn
+	tls  *tls.Config // nil without TLS
 }
 
 // Read reads what the server sends.
-func (u *Upstream) Read(p []byte) (int, error) { return u.r.Read(p) }
+func (u *Upstream) Read(p []byte) (int, error) {
+	if len(u.left) > 0 {
+		n := copy(p, u.left)
+		u.left = u.left[n:]
+		return n, nil
+	}
+	return u.r.Read(p)
+}
 
 // Encrypted reports whether the connection is under TLS.
 func (u *Upstream) Encrypted() bool { return u.tls != nil }
@@ -101,6 +110,12 @@ func Dial(ctx context.Context, t Target) (*Upstream, error) {
 		c.Fallbacks = append(c.Fallbacks, &pgconn.FallbackConfig{Host: t.Host, Port: uint16(t.Port), TLSConfig: m})
 	}
 	var login *loginReader
+	var socket *gate
+	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dialGate(ctx, network, addr)
+		socket, _ = conn.(*gate)
+		return conn, err
+	}
 	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		login = &loginReader{r: r}
 		return pgproto3.NewFrontend(login, w)
@@ -118,10 +133,32 @@ func Dial(ctx context.Context, t Target) (*Upstream, error) {
 		h.Conn.Close()
 		return nil, newError(t, err, nil)
 	}
-	return &Upstream{
+	u := &Upstream{
 		Conn: h.Conn, PID: h.PID, SecretKey: h.SecretKey,
-		Greeting: login.greeting, r: login.r, tls: h.TLSConfig,
-	}, nil
+		Greeting: login.greeting, r: login.r, tls: h.TLSConfig, gate: socket,
+	}
+	u.readAhead()
+	return u, nil
+}
+
+// readAhead takes what pgconn has read behind our back, which it does only
+// while a write is stuck. Where its reader is still at it, that reader stays
+// in between.
+func (u *Upstream) readAhead() {
+	if r, ok := u.r.(interface{ Status() int32 }); !ok || r.Status() != 0 {
+		u.gate = nil
+		return
+	}
+	var left []byte
+	var buf [4096]byte
+	for len(left) < maxGreeting {
+		n, err := u.ReadMore(buf[:])
+		left = append(left, buf[:n]...)
+		if n == 0 || err != nil {
+			break // an error comes again with the next read
+		}
+	}
+	u.left, u.r = left, u.Conn
 }
 
 // tlsConfigs returns the ways to connect in the order they are tried; nil is

@@ -1,0 +1,50 @@
+package pool
+
+import (
+	"testing"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+)
+
+func TestReadMoreDoesNotWait(t *testing.T) {
+	for _, mode := range []string{"disable", "require"} {
+		t.Run(mode, func(t *testing.T) {
+			u := dial(t, target(func(to *Target) { to.SSLMode = mode }))
+			buf := make([]byte, 1<<20)
+			if n, err := u.ReadMore(buf); n != 0 || err != nil {
+				t.Fatalf("%d bytes, %v from an idle server", n, err)
+			}
+			if _, err := u.Write(wire.AppendBody(nil, wire.Query, []byte("select repeat('x', 5000)\x00"))); err != nil {
+				t.Fatal(err)
+			}
+			n, err := u.Read(buf[:1]) // waits
+			for err == nil && buf[max(n-6, 0)] != wire.ReadyForQuery {
+				var more int
+				more, err = u.ReadMore(buf[n:])
+				n += more
+			}
+			if err != nil || n < 5000 {
+				t.Fatalf("%d bytes, %v", n, err)
+			}
+			if got := ask(t, u, "select 'in step'"); got != "in step" { // TLS went on after the reads that found nothing
+				t.Fatalf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestReadWithBorrowsOnlyWhenThereIsSomething(t *testing.T) {
+	u := dial(t, target(func(to *Target) { to.SSLMode = "disable" }))
+	if _, err := u.Write(wire.AppendBody(nil, wire.Query, []byte("select pg_sleep(0.05)\x00"))); err != nil {
+		t.Fatal(err)
+	}
+	var borrowed, back int
+	buf := make([]byte, 1024)
+	n, ok, err := u.ReadWith(func() []byte { borrowed++; return buf }, func() { back++ })
+	if !ok || err != nil || n == 0 || buf[0] != 'T' {
+		t.Fatalf("%d bytes, %v, %v", n, ok, err)
+	}
+	if borrowed != back+1 || back == 0 {
+		t.Fatalf("borrowed %d times, gave back %d times", borrowed, back)
+	}
+}
