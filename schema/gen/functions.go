@@ -1,0 +1,78 @@
+package main
+
+import (
+	"slices"
+	"strings"
+)
+
+// function is what the operation's x-pulumi-function describes; nil without.
+func (b *builder) function(op *operation) (*function, error) {
+	var n functionNote
+	if ok, err := note(b.doc, op.node, "x-pulumi-function", &n); err != nil || !ok {
+		return nil, err
+	}
+	f := &function{token: b.token(n.Name.string), description: strings.TrimSpace(n.Description), node: n.Name.node}
+	for _, q := range op.params {
+		if q.name == "page_size" || q.name == "page_token" {
+			continue
+		}
+		p, err := b.property(q.name, get(q.node, "schema"), op.id+" "+q.name)
+		if err != nil {
+			return nil, err
+		}
+		if d := str(q.node, "description"); d != "" {
+			p.description = d
+		}
+		if as := n.Rename.get(q.name); as != nil {
+			p.name = as.string
+		}
+		p.input, p.required = true, q.required
+		f.inputs = append(f.inputs, p)
+	}
+	for _, e := range n.Rename {
+		if have := wires(f.inputs); !slices.Contains(have, e.Key.string) {
+			return nil, b.doc.errorf(e.Key.node, "%s has no parameter %q%s", op.id, e.Key.string, didYouMean(e.Key.string, have))
+		}
+	}
+	answer, _, err := b.doc.resolve(b.doc.response(op))
+	if err != nil {
+		return nil, err
+	}
+	notes, err := b.resourceNotes(answer)
+	if err != nil {
+		return nil, err
+	}
+	required := list(get(answer, "required"))
+	for k, v := range pairs(get(answer, "properties")) {
+		if n.Items.string != "" && k.Value != n.Items.string {
+			continue
+		}
+		p, err := b.property(k.Value, v, f.token+"."+k.Value)
+		if err != nil {
+			return nil, err
+		}
+		if mark := notes.get(p.name); mark != nil {
+			if mark.Omit {
+				continue
+			}
+			p.secret, p.returned = mark.Secret, mark.Returned
+		}
+		p.output, p.returned, p.def, p.nullable = true, p.returned || slices.Contains(required, k.Value), nil, false
+		f.outputs = append(f.outputs, p)
+	}
+	f.call, err = b.call(&operationNote{Operation: name{op.id, n.Name.node}, Items: n.Items}, f.inputs, nil)
+	return f, err
+}
+
+// extra is a property that HTTP does not have.
+func extra(e entry[extraNote]) *property {
+	t := &typ{kind: "String"}
+	if e.Value.Type.string == "map" {
+		t = &typ{kind: "Map", items: t}
+	}
+	return &property{
+		name: e.Key.string, typ: t, description: strings.TrimSpace(e.Value.Description), offWire: true,
+		input: e.Value.Input, required: e.Value.Required, output: e.Value.Output,
+		returned: e.Value.Returned, stable: e.Value.Stable,
+	}
+}
