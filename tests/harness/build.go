@@ -62,7 +62,18 @@ func Cleanup() {
 	leftover.Lock()
 	defer leftover.Unlock()
 	for _, dir := range leftover.dirs {
+		endBelow(dir)
 		_ = os.RemoveAll(dir)
 	}
 	leftover.dirs = nil
+}
+
+// EndPlugins kills the plugins that a killed engine left behind: they look for
+// it only every few minutes.
+func EndPlugins() {
+	leftover.Lock()
+	defer leftover.Unlock()
+	for _, dir := range leftover.dirs {
+		endBelow(dir)
+	}
 }

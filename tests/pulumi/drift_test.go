@@ -1,0 +1,183 @@
+package pulumi
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
+)
+
+// paths finds the objects of the API behind the resources of a stack.
+func path(r harness.Resource) string {
+	text := func(name string) string { s, _ := r.Outputs[name].(string); return s }
+	project := "/v1/projects/" + text("projectId")
+	switch strings.TrimPrefix(r.Type, "pgbeam:index:") {
+	case "Project":
+		return "/v1/projects/" + r.ID
+	case "Database":
+		return project + "/databases/" + r.ID
+	case "Replica":
+		return "/v1/databases/" + text("databaseId") + "/replicas/" + r.ID
+	case "CustomDomain":
+		return project + "/domains/" + r.ID
+	case "CacheRule":
+		return project + "/databases/" + text("databaseId") + "/cache-rules/" + text("queryHash")
+	case "SpendLimit":
+		return "/v1/organizations/" + r.ID + "/spend-limit"
+	case "AgentCredential":
+		return project + "/agents/" + r.ID
+	case "PolicyProfile":
+		return project + "/policies/" + r.ID
+	case "WebhookEndpoint":
+		return project + "/webhooks/" + r.ID
+	case "SelfHostEnrollment":
+		return "/v1/organizations/" + text("orgId") + "/self-host-enrollments/" + r.ID
+	}
+	panic("no path for " + r.Type)
+}
+
+// refreshPlan is what a refresh would change: resource to the properties
+// that differ, or to "delete".
+func refreshPlan(t *testing.T, s *harness.Stack) map[string][]string {
+	t.Helper()
+	var preview struct{ Steps []step }
+	if err := json.Unmarshal([]byte(s.Must("refresh", "--preview-only", "--json").Stdout), &preview); err != nil {
+		t.Fatalf("read preview of refresh: %v", err)
+	}
+	out := map[string][]string{}
+	for _, st := range preview.Steps {
+		if !strings.Contains(st.URN, "pgbeam:index:") || st.Op == "same" || st.Op == "refresh" && len(st.DetailedDiff) == 0 {
+			continue
+		}
+		if st.Op == "delete" {
+			out[st.name()] = []string{"delete"}
+		}
+		for path := range st.DetailedDiff {
+			out[st.name()] = append(out[st.name()], path)
+		}
+		slices.Sort(out[st.name()])
+	}
+	return out
+}
+
+// Changes behind Pulumi's back are seen by a refresh, each where it happened,
+// and undone by the next up.
+func TestDrift(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: -short asks to leave it out")
+	}
+	beam := harness.StartBeam(t, harness.BeamOptions{})
+	program := everything(beam.Org)
+	program["base"].(map[string]any)["properties"].(map[string]any)["allowedCidrs"] = []any{"10.0.0.0/8"}
+	stack := newStack(t, program, beam.Env()...)
+	stack.Up()
+
+	changes := map[string]struct {
+		method string
+		body   map[string]any
+		path   string // of the property that drifts
+	}{
+		"base":            {http.MethodPatch, map[string]any{"description": "changed by hand", "allowed_cidrs": []any{map[string]any{"cidr": "10.0.0.0/8", "label": "kept"}}}, "description"},
+		"Database":        {http.MethodPatch, map[string]any{"port": 6000}, "port"},
+		"CacheRule":       {http.MethodPut, map[string]any{"cache_enabled": true, "cache_ttl_seconds": 999}, "cacheTtlSeconds"},
+		"SpendLimit":      {http.MethodPut, map[string]any{"spend_limit": 1000}, "spendLimit"},
+		"AgentCredential": {http.MethodPatch, map[string]any{"status": "disabled"}, "status"},
+		"policy":          {http.MethodPut, map[string]any{"max_rows": 7}, "maxRows"},
+		"WebhookEndpoint": {http.MethodPut, map[string]any{"description": "changed by hand"}, "description"},
+	}
+	for name, c := range changes {
+		beam.Call(t, c.method, path(stack.Find(name)), c.body)
+	}
+	drift := refreshPlan(t, stack)
+	for name, c := range changes {
+		if got := drift[name]; len(got) != 1 || got[0] != c.path {
+			t.Errorf("%s: a refresh shows %v, want %s alone", name, got, c.path)
+		}
+		delete(drift, name)
+	}
+	for name, paths := range drift {
+		t.Errorf("%s: a refresh shows %v, and nobody changed it", name, paths)
+	}
+	before := secretsOf(stack)
+	stack.Refresh()
+	stack.Must("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+	for name, steps := range plan(t, stack) {
+		if len(steps) != 1 || steps[0].Op != "update" || changes[name].path == "" {
+			t.Errorf("%s: planned %+v to undo the drift", name, steps)
+		}
+	}
+	stack.Up()
+	stack.Unchanged()
+	for what, s := range secretsOf(stack) {
+		if before[what] != s || s == "" {
+			t.Errorf("%s did not survive drift, refresh and update", what)
+		}
+	}
+	label := beam.Get(t, path(stack.Find("base")))["allowed_cidrs"].([]any)[0].(map[string]any)["label"]
+	if label != "kept" {
+		t.Errorf("the label that was set elsewhere is %v now", label)
+	}
+	stack.Destroy()
+	beam.Empty(t)
+}
+
+func secretsOf(s *harness.Stack) map[string]string {
+	out := map[string]string{}
+	for _, r := range s.State() {
+		for _, name := range []string{"connectionString", "mcpToken", "token"} {
+			if v, ok := r.Outputs[name].(string); ok && r.Type != "pgbeam:index:Database" {
+				out[r.Name()+"."+name] = v
+			} else if v, ok := r.Outputs[name].(map[string]any); ok {
+				out[r.Name()+"."+name], _ = v["plaintext"].(string)
+			}
+		}
+	}
+	return out
+}
+
+// What was deleted behind Pulumi's back leaves the state at a refresh, alone,
+// and the next up makes it again.
+func TestDeletedBehindOurBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: -short asks to leave it out")
+	}
+	beam := harness.StartBeam(t, harness.BeamOptions{})
+	stack := newStack(t, everything(beam.Org), beam.Env()...)
+	stack.Up()
+	var gone []string
+	for _, r := range stack.State() {
+		switch name := r.Name(); name {
+		case "base", "policy": // others stand on them
+		case "CacheRule":
+			beam.Call(t, http.MethodPut, path(r), map[string]any{"cache_enabled": false, "cache_ttl_seconds": nil, "cache_swr_seconds": nil})
+			gone = append(gone, name)
+		case "SpendLimit":
+			beam.Call(t, http.MethodPut, path(r), map[string]any{"spend_limit": nil})
+			gone = append(gone, name)
+		default:
+			beam.Call(t, http.MethodDelete, path(r), nil)
+			gone = append(gone, name)
+		}
+	}
+	stack.Refresh()
+	for _, r := range stack.State() {
+		if slices.Contains(gone, r.Name()) && r.Name() != "CacheRule" && r.Name() != "SpendLimit" {
+			t.Errorf("%s is gone and still in the state", r.Name())
+		}
+	}
+	stack.Up()
+	stack.Unchanged()
+	if n := len(stack.State()); n != len(everything(beam.Org)) {
+		t.Errorf("the state has %d resources", n)
+	}
+	// The project itself: all of it is made again.
+	beam.Call(t, http.MethodDelete, path(stack.Find("base")), nil)
+	stack.Refresh()
+	stack.Up()
+	stack.Unchanged()
+	stack.Destroy()
+	beam.Empty(t)
+}
