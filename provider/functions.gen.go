@@ -698,7 +698,7 @@ var getPlansFunction = Function{
 
 var verifyCustomDomainFunction = Function{
 	Token:       "pgbeam:index:verifyCustomDomain",
-	Description: "Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.",
+	Description: "Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.",
 	Inputs: []Property{
 		{
 			Name:        "projectId",

@@ -1344,7 +1344,7 @@ var statementRulesType = Type{
 			Description: "Kinds that are permitted, of those the access mode permits. Empty or absent: all of them.",
 			Type: Type{
 				Kind:      Array,
-				Items:     &Type{Kind: String},
+				Items:     &Type{Kind: String, Format: "statement"},
 				Unordered: true,
 			},
 			Input:  true,
@@ -1356,7 +1356,7 @@ var statementRulesType = Type{
 			Description: "Kinds that are refused, whatever else is permitted. Empty or absent: none.",
 			Type: Type{
 				Kind:      Array,
-				Items:     &Type{Kind: String},
+				Items:     &Type{Kind: String, Format: "statement"},
 				Unordered: true,
 			},
 			Input:  true,

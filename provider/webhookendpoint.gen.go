@@ -68,7 +68,7 @@ var webhookEndpointResource = Resource{
 			Description: "Events that are sent: `query_blocked`, `budget_exhausted`, `kill_switch`, `masked`, `migration_flagged`, `approval_requested` and `anomaly_alert`. Empty or absent: all of them.",
 			Type: Type{
 				Kind:      Array,
-				Items:     &Type{Kind: String},
+				Items:     &Type{Kind: String, Format: "event"},
 				Unordered: true,
 			},
 			Input:  true,

@@ -217,8 +217,6 @@ func languages(n packageNote) map[string]schema.RawMessage {
 		}),
 		"go": raw(map[string]any{
 			"importBasePath":                 path,
-			"modulePath":                     path,
-			"rootPackageName":                n.Name,
 			"respectSchemaVersion":           true,
 			"generateResourceContainerTypes": true,
 		}),

@@ -12,19 +12,19 @@ namespace Pulumi.PgBeam
     public static class VerifyCustomDomain
     {
         /// <summary>
-        /// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+        /// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
         /// </summary>
         public static Task<VerifyCustomDomainResult> InvokeAsync(VerifyCustomDomainArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<VerifyCustomDomainResult>("pgbeam:index:verifyCustomDomain", args ?? new VerifyCustomDomainArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+        /// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
         /// </summary>
         public static Output<VerifyCustomDomainResult> Invoke(VerifyCustomDomainInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<VerifyCustomDomainResult>("pgbeam:index:verifyCustomDomain", args ?? new VerifyCustomDomainInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+        /// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
         /// </summary>
         public static Output<VerifyCustomDomainResult> Invoke(VerifyCustomDomainInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<VerifyCustomDomainResult>("pgbeam:index:verifyCustomDomain", args ?? new VerifyCustomDomainInvokeArgs(), options.WithDefaults());

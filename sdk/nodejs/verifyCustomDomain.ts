@@ -8,7 +8,7 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+ * Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
  */
 export function verifyCustomDomain(args: VerifyCustomDomainArgs, opts?: pulumi.InvokeOptions): Promise<VerifyCustomDomainResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
@@ -44,7 +44,7 @@ export interface VerifyCustomDomainResult {
     readonly verified: boolean;
 }
 /**
- * Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+ * Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
  */
 export function verifyCustomDomainOutput(args: VerifyCustomDomainOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<VerifyCustomDomainResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+// Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
 func VerifyCustomDomain(ctx *pulumi.Context, args *VerifyCustomDomainArgs, opts ...pulumi.InvokeOption) (*VerifyCustomDomainResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv VerifyCustomDomainResult

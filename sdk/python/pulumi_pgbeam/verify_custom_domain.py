@@ -75,7 +75,7 @@ def verify_custom_domain(domain_id: Optional[_builtins.str] = None,
                          project_id: Optional[_builtins.str] = None,
                          opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableVerifyCustomDomainResult:
     """
-    Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+    Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
 
     :param _builtins.str domain_id: Custom domain, by its id (`dom_…`), not by its name.
     :param _builtins.str project_id: Project, by its id (`prj_…`).
@@ -94,7 +94,7 @@ def verify_custom_domain_output(domain_id: pulumi.Input[Optional[_builtins.str]]
                                 project_id: pulumi.Input[Optional[_builtins.str]] = None,
                                 opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[VerifyCustomDomainResult]:
     """
-    Check the DNS records of a custom domain now, and mark the domain as verified if they are right. It runs in previews too; checking a domain again does no harm.
+    Check the DNS records of a custom domain now, and mark the domain as verified if they are right. In a preview nothing is checked: the domain is returned as it is.
 
     :param _builtins.str domain_id: Custom domain, by its id (`dom_…`), not by its name.
     :param _builtins.str project_id: Project, by its id (`prj_…`).
