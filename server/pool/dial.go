@@ -56,6 +56,8 @@ type Upstream struct {
 	left []byte      // was read during the login, and comes first
 	gate *gate       // under Conn; nil when r is not Conn
 	tls  *tls.Config // nil without TLS
+
+	waiting waiting
 }
 
 // Read reads what the server sends.

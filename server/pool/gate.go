@@ -68,23 +68,45 @@ func (u *Upstream) ReadMore(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadWith waits for bytes and reads them into what borrow gives, without
-// holding it while it waits: giveBack is called when nothing has come. It
-// fails with ok false where that cannot be done, before anything was read.
-func (u *Upstream) ReadWith(borrow func() []byte, giveBack func()) (n int, ok bool, err error) {
+// Lender lends a buffer for one read.
+type Lender interface {
+	Borrow() []byte
+	GiveBack() // nothing was read into it
+}
+
+// ReadWith waits for bytes and reads them into what from lends, without
+// holding it while it waits. ok is false where that cannot be done; then
+// nothing was read.
+func (u *Upstream) ReadWith(from Lender) (n int, ok bool, err error) {
 	if u.gate == nil || u.gate.raw == nil || u.tls != nil || len(u.left) > 0 {
 		return 0, false, nil
 	}
-	failed := u.gate.raw.Read(func(fd uintptr) bool {
-		n, err = readNow(fd, borrow())
-		if err == errNothing {
-			giveBack()
-			return false
-		}
-		return true
-	})
-	if failed != nil {
-		err = failed
+	w := &u.waiting
+	if w.try == nil {
+		w.try = w.read
 	}
-	return n, true, err
+	w.from, w.n, w.err = from, 0, nil
+	if err := u.gate.raw.Read(w.try); err != nil {
+		return 0, true, err
+	}
+	return w.n, true, w.err
+}
+
+// waiting is the state of a ReadWith, kept so that a read allocates nothing.
+type waiting struct {
+	from Lender
+	n    int
+	err  error
+	try  func(fd uintptr) bool // read, made once
+}
+
+// read is called whenever the socket may have something, and reports whether
+// it had.
+func (w *waiting) read(fd uintptr) bool {
+	w.n, w.err = readNow(fd, w.from.Borrow())
+	if w.err == errNothing {
+		w.from.GiveBack()
+		return false
+	}
+	return true
 }

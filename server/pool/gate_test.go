@@ -38,13 +38,20 @@ func TestReadWithBorrowsOnlyWhenThereIsSomething(t *testing.T) {
 	if _, err := u.Write(wire.AppendBody(nil, wire.Query, []byte("select pg_sleep(0.05)\x00"))); err != nil {
 		t.Fatal(err)
 	}
-	var borrowed, back int
-	buf := make([]byte, 1024)
-	n, ok, err := u.ReadWith(func() []byte { borrowed++; return buf }, func() { back++ })
-	if !ok || err != nil || n == 0 || buf[0] != 'T' {
+	l := &lender{buf: make([]byte, 1024)}
+	n, ok, err := u.ReadWith(l)
+	if !ok || err != nil || n == 0 || l.buf[0] != 'T' {
 		t.Fatalf("%d bytes, %v, %v", n, ok, err)
 	}
-	if borrowed != back+1 || back == 0 {
-		t.Fatalf("borrowed %d times, gave back %d times", borrowed, back)
+	if l.borrowed != l.back+1 || l.back == 0 {
+		t.Fatalf("borrowed %d times, gave back %d times", l.borrowed, l.back)
 	}
 }
+
+type lender struct {
+	buf            []byte
+	borrowed, back int
+}
+
+func (l *lender) Borrow() []byte { l.borrowed++; return l.buf }
+func (l *lender) GiveBack()      { l.back++ }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/pool"
 )
 
 const bufferSize = 32 << 10
@@ -20,12 +21,6 @@ type buffer struct {
 	n     int // bytes in big that are not consumed
 }
 
-// upstreamReader is what a buffer can use to read all there is at once.
-type upstreamReader interface {
-	ReadMore([]byte) (int, error)
-	ReadWith(borrow func() []byte, giveBack func()) (n int, ok bool, err error)
-}
-
 // fill reads more from r. scan tells where in a message the bytes before
 // ended.
 func (b *buffer) fill(r io.Reader, scan *wire.Scanner) error {
@@ -35,9 +30,9 @@ func (b *buffer) fill(r io.Reader, scan *wire.Scanner) error {
 		return err
 	}
 	b.release()
-	up, _ := r.(upstreamReader)
+	up, _ := r.(*pool.Upstream)
 	if up != nil {
-		n, ok, err := up.ReadWith(b.borrow, b.release)
+		n, ok, err := up.ReadWith(b)
 		if ok {
 			b.n = n
 			return err
@@ -47,7 +42,7 @@ func (b *buffer) fill(r io.Reader, scan *wire.Scanner) error {
 	if n == 0 {
 		return err
 	}
-	b.n = copy(b.borrow(), b.first[:n])
+	b.n = copy(b.Borrow(), b.first[:n])
 	if err != nil {
 		return err
 	}
@@ -62,8 +57,8 @@ func (b *buffer) fill(r io.Reader, scan *wire.Scanner) error {
 	return err
 }
 
-// borrow takes a buffer if there is none.
-func (b *buffer) borrow() []byte {
+// Borrow takes a buffer if there is none.
+func (b *buffer) Borrow() []byte {
 	if b.big == nil {
 		b.big = buffers.Get().(*[bufferSize]byte)
 	}
@@ -83,6 +78,9 @@ func (b *buffer) consume(n int) {
 		b.n = copy(b.big[:], b.big[n:b.n])
 	}
 }
+
+// GiveBack is release, for pool.Upstream.
+func (b *buffer) GiveBack() { b.release() }
 
 // release gives the buffer back.
 func (b *buffer) release() {

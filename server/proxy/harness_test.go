@@ -114,7 +114,7 @@ const testDomain = "proxy.test"
 
 // deployment is a proxy over a store, with one organization.
 type deployment struct {
-	*testing.T
+	testing.TB
 	store  store.Store
 	server *Server
 	ca     *authority
@@ -122,9 +122,9 @@ type deployment struct {
 	log    *logBuffer
 }
 
-func deploy(t *testing.T, change ...func(*Config)) *deployment {
+func deploy(t testing.TB, change ...func(*Config)) *deployment {
 	t.Helper()
-	d := &deployment{T: t, ca: newAuthority(t), log: &logBuffer{}}
+	d := &deployment{TB: t, ca: newAuthority(t), log: &logBuffer{}}
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	keys, err := secret.NewKeyring()
 	if err != nil {
@@ -312,5 +312,5 @@ func (d *deployment) refused(c *pgx.ConnConfig) *pgconn.PgError {
 		conn.Close(d.Context())
 		d.Fatalf("%s was let in", c.User)
 	}
-	return asPgError(d.T, err)
+	return asPgError(d.TB, err)
 }

@@ -219,7 +219,7 @@ func TestRoutes(t *testing.T) {
 			c := d.config(tt.host, tt.user, tt.password, "postgres", tt.query)
 			c.TLSConfig.InsecureSkipVerify = true // the server's own check is what is tested
 			if tt.code == "" {
-				d := &deployment{T: t}
+				d := &deployment{TB: t}
 				scalar[int](t, d.connect(c), "select 1")
 				return
 			}

@@ -330,7 +330,7 @@ func TestBrokenFramesEndTheSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := *d
-			d.T = t
+			d.TB = t
 			raw := hijack(t, d.connect(d.as(l)))
 			send(t, raw, frame)
 			if got := report(t, raw); got.Severity != "FATAL" || got.Code != "08P01" {
