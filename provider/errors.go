@@ -59,7 +59,11 @@ func newError(req *http.Request, resp *http.Response, text []byte) *Error {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %d %s", e.Method, e.Path, e.Status, http.StatusText(e.Status))
-	if e.Message != "" {
+	repeated := len(e.Fields) > 0
+	for _, f := range e.Fields {
+		repeated = repeated && strings.Contains(e.Message, f.Detail)
+	}
+	if e.Message != "" && !repeated {
 		fmt.Fprintf(&b, ": %s", strings.TrimSuffix(e.Message, "."))
 	}
 	for _, f := range e.Fields {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,6 +24,30 @@ var formats = map[string]func(s string, now time.Time) string{
 	"relation":      checkRelation,
 	"predicate":     checkPredicate,
 	"query-hash":    checkQueryHash,
+	"statement":     oneOfThese(statementKinds),
+	"event":         oneOfThese(eventTypes),
+}
+
+// The document types these as plain strings, because the service may learn new
+// ones; the ones there are as of this version:
+var (
+	statementKinds = []string{"select", "insert", "update", "delete", "ddl", "copy", "set", "show", "explain", "transaction"}
+	eventTypes     = []string{"query_blocked", "budget_exhausted", "kill_switch", "masked", "migration_flagged", "approval_requested",
+		"anomaly_alert", "canary_tripped", "content_flagged", "audit_checkpoint"}
+)
+
+// oneOfThese wants a word of a list.
+func oneOfThese(words []string) func(string, time.Time) string {
+	return func(s string, _ time.Time) string {
+		if slices.Contains(words, s) {
+			return ""
+		}
+		quoted := make([]string, len(words))
+		for i, word := range words {
+			quoted[i] = strconv.Quote(word)
+		}
+		return "is not known; allowed: " + oneOf(quoted, "or") + suggest(s, words)
+	}
 }
 
 func checkCIDR(s string, _ time.Time) string {
