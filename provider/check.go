@@ -32,6 +32,9 @@ func (v *provider) check(ctx context.Context, req p.CheckRequest) (p.CheckRespon
 		c.failures = append(c.failures, p.CheckFailure{Reason: err.Error()})
 	}
 	inputs := c.name(ctx, r, req.Urn.Name(), dropNulls(req.Inputs))
+	if req.State.Len() > 0 {
+		inputs = withoutPlaceholders(r.Properties, inputs, req.State)
+	}
 	shown := spread(property.New(inputs)).AsMap()
 	c.fields(nil, r.Title, r.inputs(), shown, req.State)
 	if len(c.failures) == 0 {
@@ -55,6 +58,23 @@ func dropNulls(m property.Map) property.Map {
 		}
 	}
 	return m
+}
+
+// withoutPlaceholders leaves out write-only values that are empty and have
+// never been set: `pulumi import` writes them into the program it generates,
+// for required ones that no API returns. The service keeps what it has.
+func withoutPlaceholders(props []Property, inputs, olds property.Map) property.Map {
+	for i := range props {
+		prop := &props[i]
+		v, old := inputs.Get(prop.Name), olds.Get(prop.Name)
+		switch {
+		case prop.WriteOnly && prop.Required && v.IsString() && v.AsString() == "" && absent(old):
+			inputs = inputs.Delete(prop.Name)
+		case prop.Type.Kind == Object && v.IsMap() && old.IsMap():
+			inputs = inputs.Set(prop.Name, property.WithGoValue(v, withoutPlaceholders(prop.Type.Fields, v.AsMap(), old.AsMap())))
+		}
+	}
+	return inputs
 }
 
 // checker collects what is wrong.

@@ -48,7 +48,7 @@ func (s *session) importResource(ctx context.Context, given string, known proper
 		if r.Rotate != nil {
 			remedy = "set rotationTriggers to renew them"
 		}
-		p.GetLogger(ctx).Infof("%s of this %s were told only when it was made; %s.", oneOf(lost, "and"), r.Title, remedy)
+		p.GetLogger(ctx).Infof("%s: told only when this %s was made; %s.", oneOf(lost, "and"), r.Title, remedy)
 	}
 	return p.ReadResponse{ID: full, Properties: state, Inputs: markSecrets(r.Properties, writable(r.Properties, state, r.remembersWriteOnly))}, nil
 }
@@ -65,7 +65,7 @@ func writable(props []Property, state property.Map, skip func(*Property) bool) p
 		if !prop.Input || skip(prop) || absent(v) {
 			continue
 		}
-		if !prop.Required && equal(&prop.Type, v, orNothing(prop, property.Value{})) {
+		if !prop.Required && (equal(&prop.Type, v, orNothing(prop, property.Value{})) || v.IsString() && v.AsString() == "") {
 			continue
 		}
 		if prop.Type.Kind == Object && prop.Type.Short == "" && v.IsMap() {

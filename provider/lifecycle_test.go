@@ -422,6 +422,36 @@ func TestImportByPlainID(t *testing.T) {
 	}
 }
 
+// The program that `pulumi import` generates has "" where a required value
+// cannot be read; it must preview clean all the same.
+func TestTheProgramThatImportGeneratesPreviewsClean(t *testing.T) {
+	e := newEngine(t)
+	e.must(e.up("p", "Project", samples[0].full))
+	e.must(e.up("s", "SelfHostEnrollment", samples[9].minimal))
+	e.api.set("enrollments", 0, object{"description": ""})
+	e.restart()
+	e.must(e.importAs("q", "Project", e.state["p"].id))
+	e.must(e.importAs("r", "SelfHostEnrollment", e.state["s"].id))
+	if _, ok := e.state["r"].inputs.GetOk("description"); ok {
+		t.Error("an empty description became an input")
+	}
+	generated := e.state["q"].inputs
+	generated = generated.Set("database", property.New(generated.Get("database").AsMap().Set("password", property.New(""))))
+	if d := e.diffWith("q", generated); d.HasChanges {
+		t.Errorf("%v", d.DetailedDiff)
+	}
+	e.must(e.upWith("q", "Project", generated.Set("description", property.New("new"))))
+	if got := e.api.objects["databases"][0]["password"]; got != "db-canary" {
+		t.Errorf("the password became %q", got)
+	}
+	// A password once given cannot be taken back by an empty one.
+	e.must(e.up("q", "Project", samples[0].full))
+	empty := with(samples[0].full, object{"database": with(fullDatabase, object{"password": ""})})
+	if err := e.up("q", "Project", empty); err == nil || !strings.Contains(err.Error(), "database.password: must not be empty") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestImportSaysHowAnIDLooks(t *testing.T) {
 	e := newEngine(t)
 	for token, shape := range map[string]string{
