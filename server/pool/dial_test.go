@@ -294,6 +294,7 @@ func TestErrors(t *testing.T) {
 		{"no such database", func(to *Target) { to.Database = "nothere" }, true, "3D000", `database "nothere" does not exist`},
 		{"bad setting", func(to *Target) { to.RuntimeParams = map[string]string{"work_mem": "lots"} }, true, "22023", `invalid value for parameter "work_mem": "lots"`},
 		{"nobody there", func(to *Target) { to.Port = closedPort }, false, "08001", fmt.Sprintf("could not connect to upstream database at 127.0.0.1:%d: connect: connection refused", closedPort)},
+		{"socket of this machine", func(to *Target) { to.Host = "/var/run/postgresql" }, false, "08001", fmt.Sprintf("could not connect to upstream database at /var/run/postgresql:%d: the host is a path, not a name or an address", server.Port)},
 		{"no such host", func(to *Target) { to.Host = "nothere.invalid" }, false, "08001", fmt.Sprintf("could not connect to upstream database at nothere.invalid:%d: no such host", server.Port)},
 	}
 	for _, tt := range tests {

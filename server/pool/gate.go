@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
 )
@@ -17,6 +18,9 @@ type gate struct {
 }
 
 func dialGate(ctx context.Context, network, addr string) (net.Conn, error) {
+	if network != "tcp" { // pgconn takes a host that is a path for one
+		return nil, errors.New("the host is a path, not a name or an address")
+	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err

@@ -76,17 +76,15 @@ func (s *Server) loginIssued(c *client, r *route) (*session, error) {
 	if reserved != "" {
 		return nil, fatal(codePrivilege, "Leave it out of the connection string.", "setting %q is the proxy's own", reserved)
 	}
-	db := r.view.database(c.startup.database, c.startup.user, true)
 	id := identity{credentialID: r.credential.ID, generation: r.credential.Generation, addr: c.raw.RemoteAddr()}
-	if db != nil {
-		id.databaseID = db.ID
-	}
-	if refused := r.view.refuse(id); refused != nil && (db != nil || refused.Message != databaseRemoved) {
+	if refused := r.view.refuseLogin(id); refused != nil {
 		return nil, refused
 	}
+	db := r.view.database(c.startup.database, c.startup.user, true)
 	if db == nil {
 		return nil, fatal(codeNoDatabase, "", "database %q does not exist in this project", c.startup.database)
 	}
+	id.databaseID = db.ID
 	ss, err := s.open(c, r.project, db, id, db.Username, db.Password)
 	var e *pool.Error
 	if errors.As(err, &e) {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
@@ -97,6 +98,42 @@ func TestWrongPasswordAndUnknownUserLookTheSame(t *testing.T) {
 
 	if log := d.log.String(); strings.Contains(log, l.password) || strings.Contains(log, elsewhere.password) {
 		t.Fatal("a password is in the log")
+	}
+}
+
+// TestUnknownUserIsChallengedLikeAKnownOne looks at what a stranger sees who
+// has no password: the offer, and salt and iterations, the same at each try.
+func TestUnknownUserIsChallengedLikeAKnownOne(t *testing.T) {
+	d := deploy(t)
+	l := d.credential(d.project("shop"), nil)
+	challenge := func(user string) (offer, salt, iterations string) {
+		conn := d.dialTLS(l.host)
+		send(t, conn, startupPacket(wire.Version30, "user", user))
+		_, body, err := wire.ReadFrame(conn, nil, wire.MaxAuth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, conn, wire.AppendBody(nil, wire.Password, append([]byte("SCRAM-SHA-256\x00\x00\x00\x00\x0b"), "n,,n=,r=abc"...)))
+		_, first, err := wire.ReadFrame(conn, nil, wire.MaxAuth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Split(string(first[4:]), ",")
+		if len(fields) != 3 {
+			t.Fatalf("challenge %q", first)
+		}
+		return string(body), fields[1], fields[2]
+	}
+	const stranger = "agent_0123456789ab"
+	offer, salt, iterations := challenge(l.PgUsername)
+	mockOffer, mockSalt, mockIterations := challenge(stranger)
+	_, again, _ := challenge(stranger)
+	_, other, _ := challenge("agent_ffffffffffff")
+	if mockOffer != offer || mockIterations != iterations || len(mockSalt) != len(salt) {
+		t.Errorf("offered %q %s %s, known users %q %s %s", mockOffer, mockSalt, mockIterations, offer, salt, iterations)
+	}
+	if again != mockSalt || other == mockSalt {
+		t.Errorf("salts %s, again %s, of another %s", mockSalt, again, other)
 	}
 }
 

@@ -70,7 +70,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	draining  bool
-	listeners map[net.Listener]struct{}
+	listeners []net.Listener
 	greeting  map[net.Conn]struct{} // connections that are not yet sessions
 	sessions  map[wire.CancelKey]*session
 	clients   sync.WaitGroup // one per accepted connection
@@ -100,13 +100,12 @@ func New(cfg Config) *Server {
 	}
 	cfg.TLS = serverTLS(cfg.TLS)
 	s := &Server{
-		cfg:       cfg,
-		log:       cfg.Log,
-		limiter:   newLimiter(cfg.FailuresPerMin),
-		dialer:    pool.NewDialer(),
-		listeners: map[net.Listener]struct{}{},
-		greeting:  map[net.Conn]struct{}{},
-		sessions:  map[wire.CancelKey]*session{},
+		cfg:      cfg,
+		log:      cfg.Log,
+		limiter:  newLimiter(cfg.FailuresPerMin),
+		dialer:   pool.NewDialer(),
+		greeting: map[net.Conn]struct{}{},
+		sessions: map[wire.CancelKey]*session{},
 	}
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.registry = newRegistry(cfg.Store, cfg.Log)
@@ -123,37 +122,28 @@ func New(cfg Config) *Server {
 }
 
 // Serve accepts clients on ln until Shutdown, and then returns nil. When ctx
-// ends first, all sessions are ended at once. Serve closes ln.
+// ends first, all sessions are ended at once, and Serve returns when they
+// are. It closes ln.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer ln.Close()
-	s.mu.Lock()
-	if s.draining {
-		s.mu.Unlock()
+	if !s.listen(ln) {
 		return nil
 	}
-	s.listeners[ln] = struct{}{}
-	s.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() {
-		now, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = s.Shutdown(now)
-	})
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
 	for wait := time.Duration(0); ; {
 		conn, err := ln.Accept()
-		if err == nil {
+		switch {
+		case err == nil:
 			wait = 0
 			s.admit(conn)
 			continue
-		}
-		s.mu.Lock()
-		draining := s.draining
-		delete(s.listeners, ln)
-		s.mu.Unlock()
-		if draining {
+		case s.isDraining():
 			return nil
-		}
-		if errors.Is(err, net.ErrClosed) {
+		case ctx.Err() != nil:
+			_ = s.Shutdown(ctx)
+			return nil
+		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept clients: %w", err)
 		}
 		// Out of file descriptors, for example: clients leave and it passes.
@@ -163,10 +153,24 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		case <-time.After(wait):
 		case <-s.base.Done():
 		}
-		s.mu.Lock()
-		s.listeners[ln] = struct{}{}
-		s.mu.Unlock()
 	}
+}
+
+// listen makes ln one of those that Shutdown closes.
+func (s *Server) listen(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.listeners = append(s.listeners, ln)
+	return true
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
 }
 
 // reserve is how many connections beyond MaxConnections may still say what
@@ -212,7 +216,7 @@ func (s *Server) full() bool {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
-	for ln := range s.listeners {
+	for _, ln := range s.listeners {
 		ln.Close()
 	}
 	for conn := range s.greeting {

@@ -80,8 +80,7 @@ func (r *registry) install(v *view) (p *project, fresh bool) {
 	return p, false
 }
 
-// replace puts v in force unless a newer view is, and asks it about all
-// sessions.
+// replace puts v in force unless a newer view is, and has all sessions ask.
 func (p *project) replace(v *view) {
 	p.mu.Lock()
 	if old := p.view.Load(); v.ended != gone && old.revision > v.revision {
@@ -95,7 +94,7 @@ func (p *project) replace(v *view) {
 	}
 	p.mu.Unlock()
 	for _, s := range affected {
-		s.recheck(v)
+		s.recheck()
 	}
 }
 

@@ -121,7 +121,7 @@ func runs(typ byte) bool {
 func (s *session) note(typ byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.cancelling > 0 && runs(typ) && !s.over && s.ending.Load() == nil {
+	for s.cancelling && runs(typ) && !s.over && s.ending.Load() == nil {
 		s.settled.Wait()
 	}
 	s.ledger.sent(typ)

@@ -265,6 +265,23 @@ func TestLargeObjects(t *testing.T) {
 	}
 }
 
+func TestLargeObjectsByFunctionCalls(t *testing.T) {
+	d := deploy(t)
+	l := d.credential(d.project("shop"), nil)
+	own := login{host: l.host, password: postgres.Password}
+	own.PgUsername = "postgres"
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	data := bytes.Repeat([]byte("large object "), 20000)
+	if err := os.WriteFile(in, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := psql(t, d, own, "sslmode=require", "-c", `\lo_import '`+in+`'`, "-c", `\lo_export :LASTOID '`+out+`'`)
+	if back, _ := os.ReadFile(out); err != nil || !bytes.Equal(back, data) {
+		t.Fatalf("%d bytes back, %v: %s", len(back), err, said)
+	}
+}
+
 func TestLargeRowsAndParameters(t *testing.T) {
 	conn, _ := deploy(t).session()
 	const size = 50 << 20

@@ -46,7 +46,7 @@ type session struct {
 	mu         sync.Mutex
 	settled    sync.Cond // a cancel request is done, or a ReadyForQuery came
 	ledger     ledger
-	cancelling int         // cancel requests on their way upstream
+	cancelling bool        // a cancel request is on its way upstream
 	draining   bool        // end when idle
 	leaving    bool        // the client will send no more: end when nothing is outstanding
 	silent     bool        // the client said Terminate: it reads no more
@@ -77,7 +77,7 @@ func (s *session) join() *refusal {
 		s.proj.leave(s)
 		return refused
 	}
-	s.recheck(v)
+	s.recheck()
 	return nil
 }
 
@@ -107,9 +107,10 @@ func (s *session) run() {
 	s.srv.reports.connections(s.proj.id, -1)
 }
 
-// recheck asks a view whether the session may go on, now and until its
-// credential expires.
-func (s *session) recheck(v *view) {
+// recheck asks the view in force whether the session may go on, now and until
+// its credential expires.
+func (s *session) recheck() {
+	v := s.proj.view.Load()
 	if refused := v.refuse(s.id); refused != nil {
 		s.end(refused)
 		return
@@ -122,7 +123,7 @@ func (s *session) recheck(v *view) {
 		s.expiry = nil
 	}
 	if ok {
-		s.expiry = time.AfterFunc(time.Until(at), func() { s.recheck(s.proj.view.Load()) })
+		s.expiry = time.AfterFunc(time.Until(at), s.recheck)
 	}
 }
 
@@ -176,11 +177,11 @@ func (s *session) drain() {
 // request never hits a statement that was sent after it.
 func (s *session) cancel(ctx context.Context) {
 	s.mu.Lock()
-	if s.ledger.empty() || s.lost {
+	if s.ledger.empty() || s.lost || s.cancelling {
 		s.mu.Unlock()
 		return
 	}
-	s.cancelling++
+	s.cancelling = true
 	s.mu.Unlock()
 	ctx, stop := context.WithTimeout(ctx, cancelTimeout)
 	defer stop()
@@ -188,7 +189,7 @@ func (s *session) cancel(ctx context.Context) {
 		s.srv.log.Warn("cancel upstream statement failed", "project", s.proj.id, "error", err)
 	}
 	s.mu.Lock()
-	s.cancelling--
+	s.cancelling = false
 	s.settled.Broadcast()
 	s.mu.Unlock()
 }

@@ -87,8 +87,6 @@ func credentialRevoked() *refusal {
 	return fatal(codeNotAuthorized, "Issue a new credential.", "credential revoked")
 }
 
-const databaseRemoved = "database removed from the project"
-
 // identity is who a session is: what a view is asked about.
 type identity struct {
 	credentialID string // "" for a user of the upstream
@@ -99,15 +97,19 @@ type identity struct {
 
 // refuse says why this identity may not go on, nil when it may.
 func (v *view) refuse(id identity) *refusal {
-	if v.ended != nil {
+	switch {
+	case v.ended != nil:
 		return v.ended
-	}
-	if !v.allowed(id.addr) {
+	case !v.allowed(id.addr):
 		return notInAllowlist(id.addr)
+	case !v.hasDatabase(id.databaseID):
+		return fatal(codeNotAuthorized, "", "database removed from the project")
 	}
-	if !v.hasDatabase(id.databaseID) {
-		return fatal(codeNotAuthorized, "", databaseRemoved)
-	}
+	return v.refuseLogin(id)
+}
+
+// refuseLogin says why this login as such may not be used.
+func (v *view) refuseLogin(id identity) *refusal {
 	if id.credentialID == "" {
 		return v.passthrough
 	}
