@@ -12,7 +12,7 @@ import (
 
 var getProjectFunction = Function{
 	Token:       "pgbeam:index:getProject",
-	Description: "Look up a project by its id.",
+	Description: "Look up a project by its id, or by its name in an organization.",
 	Inputs: []Property{
 		{
 			Name:        "projectId",
@@ -20,7 +20,24 @@ var getProjectFunction = Function{
 			Description: "Project, by its id (`prj_…`).",
 			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
 			Input:       true,
-			Required:    true,
+		},
+		{
+			Name:        "orgId",
+			Wire:        "org_id",
+			Description: "Organization that the project belongs to. It cannot be changed.",
+			Type:        Type{Kind: String, Pattern: "^[\\x20-\\x7E]+$"},
+			Input:       true,
+		},
+		{
+			Name:        "name",
+			Wire:        "name",
+			Description: "Name of the project, 1 to 100 characters, unique in the organization.",
+			Type: Type{
+				Kind:      String,
+				MinLength: new(1),
+				MaxLength: new(100),
+			},
+			Input: true,
 		},
 	},
 	Outputs: []Property{
@@ -209,6 +226,20 @@ var getProjectFunction = Function{
 			return c.GetProject(ctx, args[0], edit...)
 		},
 	},
+	Find: &Find{
+		ID: "projectId",
+		List: &Operation{
+			ID:     "listProjects",
+			Method: "GET",
+			Query:  []string{"orgId"},
+			Items:  "projects",
+			Paged:  true,
+			Call: func(ctx context.Context, c *api.Client, _ []string, query map[string]string, _ io.Reader, edit ...api.RequestEditorFn) (*http.Response, error) {
+				return c.ListProjects(ctx, nil, append(edit, withQuery(query))...)
+			},
+		},
+		By: []string{"name"},
+	},
 }
 
 var getProjectsFunction = Function{
@@ -256,7 +287,7 @@ var getProjectsFunction = Function{
 
 var getDatabaseFunction = Function{
 	Token:       "pgbeam:index:getDatabase",
-	Description: "Look up a database of a project by its id.",
+	Description: "Look up a database of a project by its id, or by its name where no other has the same.",
 	Inputs: []Property{
 		{
 			Name:        "projectId",
@@ -272,7 +303,13 @@ var getDatabaseFunction = Function{
 			Description: "Database, by its id (`db_…`).",
 			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
 			Input:       true,
-			Required:    true,
+		},
+		{
+			Name:        "name",
+			Wire:        "name",
+			Description: "Name of the database on its server. Clients choose the database by this name.",
+			Type:        Type{Kind: String},
+			Input:       true,
 		},
 	},
 	Outputs: []Property{
@@ -417,6 +454,20 @@ var getDatabaseFunction = Function{
 			return c.GetDatabase(ctx, args[0], args[1], edit...)
 		},
 	},
+	Find: &Find{
+		ID: "databaseId",
+		List: &Operation{
+			ID:     "listDatabases",
+			Method: "GET",
+			Args:   []string{"projectId"},
+			Items:  "databases",
+			Paged:  true,
+			Call: func(ctx context.Context, c *api.Client, args []string, query map[string]string, _ io.Reader, edit ...api.RequestEditorFn) (*http.Response, error) {
+				return c.ListDatabases(ctx, args[0], nil, append(edit, withQuery(query))...)
+			},
+		},
+		By: []string{"name"},
+	},
 }
 
 var getDatabasesFunction = Function{
@@ -456,7 +507,7 @@ var getDatabasesFunction = Function{
 
 var getPolicyProfileFunction = Function{
 	Token:       "pgbeam:index:getPolicyProfile",
-	Description: "Look up a policy profile of a project by its id.",
+	Description: "Look up a policy profile of a project by its id, or by its name.",
 	Inputs: []Property{
 		{
 			Name:        "projectId",
@@ -472,7 +523,13 @@ var getPolicyProfileFunction = Function{
 			Description: "Policy profile, by its id (`pol_…`).",
 			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
 			Input:       true,
-			Required:    true,
+		},
+		{
+			Name:        "name",
+			Wire:        "name",
+			Description: "Name of the profile, 1 to 128 characters, unique in the project.",
+			Type:        Type{Kind: String},
+			Input:       true,
 		},
 	},
 	Outputs: []Property{
@@ -647,6 +704,20 @@ var getPolicyProfileFunction = Function{
 		Call: func(ctx context.Context, c *api.Client, args []string, _ map[string]string, _ io.Reader, edit ...api.RequestEditorFn) (*http.Response, error) {
 			return c.GetPolicyProfile(ctx, args[0], args[1], edit...)
 		},
+	},
+	Find: &Find{
+		ID: "policyProfileId",
+		List: &Operation{
+			ID:     "listPolicyProfiles",
+			Method: "GET",
+			Args:   []string{"projectId"},
+			Items:  "policies",
+			Paged:  true,
+			Call: func(ctx context.Context, c *api.Client, args []string, query map[string]string, _ io.Reader, edit ...api.RequestEditorFn) (*http.Response, error) {
+				return c.ListPolicyProfiles(ctx, args[0], nil, append(edit, withQuery(query))...)
+			},
+		},
+		By: []string{"name"},
 	},
 }
 

@@ -23,6 +23,9 @@ func (v *provider) invoke(ctx context.Context, req p.InvokeRequest) (p.InvokeRes
 	c := checker{now: time.Now()}
 	args := dropNulls(req.Args)
 	c.fields(nil, "call of "+nameOf(&Type{Token: fn.Token}), inputsOf(fn), args, property.Map{})
+	if len(c.failures) == 0 && fn.Find != nil {
+		c.failures = fn.Find.check(args)
+	}
 	if len(c.failures) > 0 {
 		return p.InvokeResponse{Failures: c.failures}, nil
 	}
@@ -71,6 +74,9 @@ func invokeHere(fn *Function, args property.Map) (p.InvokeResponse, error) {
 
 // ask calls the function's operation and reads the answer.
 func (s *session) ask(ctx context.Context, fn *Function, values property.Map) (property.Map, error) {
+	if fn.Find != nil && absent(values.Get(fn.Find.ID)) {
+		return s.find(ctx, fn, values)
+	}
 	op := fn.Operation
 	args, query, err := op.arguments(fn.Inputs, "", values)
 	if err != nil {

@@ -159,4 +159,13 @@ type Function struct {
 	Inputs      []Property
 	Outputs     []Property
 	Operation   *Operation // nil: computed in the plugin
+	Find        *Find      // nil: Operation alone finds it
+}
+
+// Find is how a function finds its object by what people know of it, when
+// its id is not given.
+type Find struct {
+	ID   string     // input that is the id: "projectId"
+	List *Operation // the list to search
+	By   []string   // inputs that the object must agree with: "name"
 }

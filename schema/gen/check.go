@@ -111,6 +111,9 @@ func (b *builder) covered(p *pkg) []error {
 		if f.call != nil {
 			used[f.call.op.id] = true
 		}
+		if f.find != nil {
+			used[f.find.list.op.id] = true
+		}
 	}
 	var problems []error
 	for _, op := range b.doc.operations {

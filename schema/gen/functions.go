@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // function is what the operation's x-pulumi-function describes; nil without.
@@ -60,8 +62,58 @@ func (b *builder) function(op *operation) (*function, error) {
 		p.output, p.returned, p.def, p.nullable = true, p.returned || slices.Contains(required, k.Value), nil, false
 		f.outputs = append(f.outputs, p)
 	}
+	if n.Find != nil {
+		if err := b.finds(f, n.Find, answer); err != nil {
+			return nil, err
+		}
+	}
 	f.call, err = b.call(&operationNote{Operation: name{op.id, n.Name.node}, Items: n.Items}, f.inputs, nil)
 	return f, err
+}
+
+// finds makes the id, which is the last input so far, optional, and adds the
+// inputs that stand for it.
+func (b *builder) finds(f *function, n *findNote, object *yaml.Node) error {
+	id := f.inputs[len(f.inputs)-1]
+	id.required = false
+	f.find = &find{id: id.name}
+	list, err := b.lookup(n.Operation)
+	if err != nil {
+		return err
+	}
+	for _, q := range list.params {
+		if !q.required || slices.Contains(wires(f.inputs), q.name) {
+			continue
+		}
+		p, err := b.property(q.name, get(q.node, "schema"), list.id+" "+q.name)
+		if err != nil {
+			return err
+		}
+		p.description, p.input = str(q.node, "description"), true
+		if own := str(get(object, "properties", q.name), "description"); own != "" {
+			p.description = own
+		}
+		f.inputs = append(f.inputs, p)
+	}
+	for _, by := range n.By {
+		field := get(object, "properties", by.string)
+		if field == nil {
+			var have []string
+			for k := range pairs(get(object, "properties")) {
+				have = append(have, k.Value)
+			}
+			return b.doc.errorf(by.node, "%s returns no field %q%s", short(f.token), by.string, didYouMean(by.string, have))
+		}
+		p, err := b.property(by.string, field, f.token+"."+by.string)
+		if err != nil {
+			return err
+		}
+		p.input = true
+		f.inputs = append(f.inputs, p)
+		f.find.by = append(f.find.by, p.name)
+	}
+	f.find.list, err = b.call(&operationNote{Operation: n.Operation, Items: n.Items}, f.inputs, object)
+	return err
 }
 
 // extra is a property that HTTP does not have.

@@ -53,7 +53,15 @@ type function struct {
 	token, description string
 	inputs, outputs    []*property
 	call               *call
+	find               *find
 	node               *yaml.Node
+}
+
+// find is the list in which a function finds its object without the id.
+type find struct {
+	id   string
+	list *call
+	by   []string
 }
 
 type typ struct {

@@ -111,6 +111,15 @@ type functionNote struct {
 	Items       name          `yaml:"items"`
 	Description string        `yaml:"description"`
 	Rename      ordered[name] `yaml:"rename"` // parameters that programs know by another name
+	Find        *findNote     `yaml:"find"`
+}
+
+// findNote is the list in which a function finds what it returns when its id,
+// the last parameter of its path, is not given.
+type findNote struct {
+	Operation name   `yaml:"operation"`
+	Items     name   `yaml:"items"`
+	By        []name `yaml:"by"` // fields
 }
 
 type typeNote struct {

@@ -70,6 +70,13 @@ func TestOverlayMakesAResource(t *testing.T) {
 	if diff := cmp.Diff([]string{"size"}, w.update.body); diff != "" {
 		t.Error("body of the update:", diff)
 	}
+	var inputs []string
+	for _, in := range p.functions[0].inputs {
+		inputs = append(inputs, in.name+mark(in.required, "!"))
+	}
+	if diff := cmp.Diff([]string{"shopId!", "widget", "name"}, inputs); diff != "" {
+		t.Error("inputs of the function:", diff)
+	}
 	if diff := cmp.Diff([]string{"red", "green"}, w.properties[2].typ.enum); diff != "" {
 		t.Error("values that programs may set:", diff)
 	}
@@ -100,6 +107,8 @@ func TestOverlayThatIsWrongFailsWithItsLine(t *testing.T) {
 		{"unknown parent", "      unique:", "      parent: Shop\n      unique:", `no resource "Shop"`},
 		{"unknown value of an enum", "x-pulumi-enum: Color}", "x-pulumi-enum: {token: Color, values: {red: Red., gren: Green., black: Black.}}}", `enum Color has no value "gren" (did you mean "green"?)`},
 		{"value of an enum without a meaning", "x-pulumi-enum: Color}", "x-pulumi-enum: {token: Color, values: {red: Red., black: Black.}}}", `enum Color does not say what "green" means`},
+		{"unknown parameter in rename", "rename: {widget_id", "rename: {widgetid", `getWidget has no parameter "widgetid" (did you mean "widget_id"?)`},
+		{"unknown field in find", "by: [name]", "by: [nam]", `getWidget returns no field "nam" (did you mean "name"?)`},
 		{"extension given twice", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget\n  update: {x-pulumi-resource: {}}\n- target: $.components.schemas.Widget\n", "x-pulumi-resource is given twice"},
 		{"extension where nothing looks for it", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget.properties.id\n  update: {x-pulumi-property: {secret: true}}\n- target: $.components.schemas.Widget\n", "x-pulumi-property has no effect here"},
 	} {

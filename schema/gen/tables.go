@@ -217,6 +217,14 @@ func (t *printer) functions() {
 			t.p("Operation: &")
 			t.operation(f.call)
 		}
+		if f.find != nil {
+			t.p("Find: &Find{\n")
+			t.field("ID", f.find.id)
+			t.p("List: &")
+			t.operation(f.find.list)
+			t.field("By", f.find.by)
+			t.p("},\n")
+		}
 		t.p("}\n\n")
 	}
 }

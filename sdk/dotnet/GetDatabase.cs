@@ -12,19 +12,19 @@ namespace Pulumi.PgBeam
     public static class GetDatabase
     {
         /// <summary>
-        /// Look up a database of a project by its id.
+        /// Look up a database of a project by its id, or by its name where no other has the same.
         /// </summary>
         public static Task<GetDatabaseResult> InvokeAsync(GetDatabaseArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetDatabaseResult>("pgbeam:index:getDatabase", args ?? new GetDatabaseArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Look up a database of a project by its id.
+        /// Look up a database of a project by its id, or by its name where no other has the same.
         /// </summary>
         public static Output<GetDatabaseResult> Invoke(GetDatabaseInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetDatabaseResult>("pgbeam:index:getDatabase", args ?? new GetDatabaseInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Look up a database of a project by its id.
+        /// Look up a database of a project by its id, or by its name where no other has the same.
         /// </summary>
         public static Output<GetDatabaseResult> Invoke(GetDatabaseInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetDatabaseResult>("pgbeam:index:getDatabase", args ?? new GetDatabaseInvokeArgs(), options.WithDefaults());
@@ -36,8 +36,14 @@ namespace Pulumi.PgBeam
         /// <summary>
         /// Database, by its id (`db_…`).
         /// </summary>
-        [Input("databaseId", required: true)]
-        public string DatabaseId { get; set; } = null!;
+        [Input("databaseId")]
+        public string? DatabaseId { get; set; }
+
+        /// <summary>
+        /// Name of the database on its server. Clients choose the database by this name.
+        /// </summary>
+        [Input("name")]
+        public string? Name { get; set; }
 
         /// <summary>
         /// Project, by its id (`prj_…`).
@@ -56,8 +62,14 @@ namespace Pulumi.PgBeam
         /// <summary>
         /// Database, by its id (`db_…`).
         /// </summary>
-        [Input("databaseId", required: true)]
-        public Input<string> DatabaseId { get; set; } = null!;
+        [Input("databaseId")]
+        public Input<string>? DatabaseId { get; set; }
+
+        /// <summary>
+        /// Name of the database on its server. Clients choose the database by this name.
+        /// </summary>
+        [Input("name")]
+        public Input<string>? Name { get; set; }
 
         /// <summary>
         /// Project, by its id (`prj_…`).

@@ -12,19 +12,19 @@ namespace Pulumi.PgBeam
     public static class GetPolicyProfile
     {
         /// <summary>
-        /// Look up a policy profile of a project by its id.
+        /// Look up a policy profile of a project by its id, or by its name.
         /// </summary>
         public static Task<GetPolicyProfileResult> InvokeAsync(GetPolicyProfileArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetPolicyProfileResult>("pgbeam:index:getPolicyProfile", args ?? new GetPolicyProfileArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Look up a policy profile of a project by its id.
+        /// Look up a policy profile of a project by its id, or by its name.
         /// </summary>
         public static Output<GetPolicyProfileResult> Invoke(GetPolicyProfileInvokeArgs args, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetPolicyProfileResult>("pgbeam:index:getPolicyProfile", args ?? new GetPolicyProfileInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Look up a policy profile of a project by its id.
+        /// Look up a policy profile of a project by its id, or by its name.
         /// </summary>
         public static Output<GetPolicyProfileResult> Invoke(GetPolicyProfileInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetPolicyProfileResult>("pgbeam:index:getPolicyProfile", args ?? new GetPolicyProfileInvokeArgs(), options.WithDefaults());
@@ -34,10 +34,16 @@ namespace Pulumi.PgBeam
     public sealed class GetPolicyProfileArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
+        /// Name of the profile, 1 to 128 characters, unique in the project.
+        /// </summary>
+        [Input("name")]
+        public string? Name { get; set; }
+
+        /// <summary>
         /// Policy profile, by its id (`pol_…`).
         /// </summary>
-        [Input("policyProfileId", required: true)]
-        public string PolicyProfileId { get; set; } = null!;
+        [Input("policyProfileId")]
+        public string? PolicyProfileId { get; set; }
 
         /// <summary>
         /// Project, by its id (`prj_…`).
@@ -54,10 +60,16 @@ namespace Pulumi.PgBeam
     public sealed class GetPolicyProfileInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
+        /// Name of the profile, 1 to 128 characters, unique in the project.
+        /// </summary>
+        [Input("name")]
+        public Input<string>? Name { get; set; }
+
+        /// <summary>
         /// Policy profile, by its id (`pol_…`).
         /// </summary>
-        [Input("policyProfileId", required: true)]
-        public Input<string> PolicyProfileId { get; set; } = null!;
+        [Input("policyProfileId")]
+        public Input<string>? PolicyProfileId { get; set; }
 
         /// <summary>
         /// Project, by its id (`prj_…`).

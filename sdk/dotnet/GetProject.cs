@@ -12,19 +12,19 @@ namespace Pulumi.PgBeam
     public static class GetProject
     {
         /// <summary>
-        /// Look up a project by its id.
+        /// Look up a project by its id, or by its name in an organization.
         /// </summary>
-        public static Task<GetProjectResult> InvokeAsync(GetProjectArgs args, InvokeOptions? options = null)
+        public static Task<GetProjectResult> InvokeAsync(GetProjectArgs? args = null, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.InvokeAsync<GetProjectResult>("pgbeam:index:getProject", args ?? new GetProjectArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Look up a project by its id.
+        /// Look up a project by its id, or by its name in an organization.
         /// </summary>
-        public static Output<GetProjectResult> Invoke(GetProjectInvokeArgs args, InvokeOptions? options = null)
+        public static Output<GetProjectResult> Invoke(GetProjectInvokeArgs? args = null, InvokeOptions? options = null)
             => global::Pulumi.Deployment.Instance.Invoke<GetProjectResult>("pgbeam:index:getProject", args ?? new GetProjectInvokeArgs(), options.WithDefaults());
 
         /// <summary>
-        /// Look up a project by its id.
+        /// Look up a project by its id, or by its name in an organization.
         /// </summary>
         public static Output<GetProjectResult> Invoke(GetProjectInvokeArgs args, InvokeOutputOptions options)
             => global::Pulumi.Deployment.Instance.Invoke<GetProjectResult>("pgbeam:index:getProject", args ?? new GetProjectInvokeArgs(), options.WithDefaults());
@@ -34,10 +34,22 @@ namespace Pulumi.PgBeam
     public sealed class GetProjectArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
+        /// Name of the project, 1 to 100 characters, unique in the organization.
+        /// </summary>
+        [Input("name")]
+        public string? Name { get; set; }
+
+        /// <summary>
+        /// Organization that the project belongs to. It cannot be changed.
+        /// </summary>
+        [Input("orgId")]
+        public string? OrgId { get; set; }
+
+        /// <summary>
         /// Project, by its id (`prj_…`).
         /// </summary>
-        [Input("projectId", required: true)]
-        public string ProjectId { get; set; } = null!;
+        [Input("projectId")]
+        public string? ProjectId { get; set; }
 
         public GetProjectArgs()
         {
@@ -48,10 +60,22 @@ namespace Pulumi.PgBeam
     public sealed class GetProjectInvokeArgs : global::Pulumi.InvokeArgs
     {
         /// <summary>
+        /// Name of the project, 1 to 100 characters, unique in the organization.
+        /// </summary>
+        [Input("name")]
+        public Input<string>? Name { get; set; }
+
+        /// <summary>
+        /// Organization that the project belongs to. It cannot be changed.
+        /// </summary>
+        [Input("orgId")]
+        public Input<string>? OrgId { get; set; }
+
+        /// <summary>
         /// Project, by its id (`prj_…`).
         /// </summary>
-        [Input("projectId", required: true)]
-        public Input<string> ProjectId { get; set; } = null!;
+        [Input("projectId")]
+        public Input<string>? ProjectId { get; set; }
 
         public GetProjectInvokeArgs()
         {

@@ -8,12 +8,13 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Look up a database of a project by its id.
+ * Look up a database of a project by its id, or by its name where no other has the same.
  */
 export function getDatabase(args: GetDatabaseArgs, opts?: pulumi.InvokeOptions): Promise<GetDatabaseResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invoke("pgbeam:index:getDatabase", {
         "databaseId": args.databaseId,
+        "name": args.name,
         "projectId": args.projectId,
     }, opts);
 }
@@ -22,7 +23,11 @@ export interface GetDatabaseArgs {
     /**
      * Database, by its id (`db_…`).
      */
-    databaseId: string;
+    databaseId?: string;
+    /**
+     * Name of the database on its server. Clients choose the database by this name.
+     */
+    name?: string;
     /**
      * Project, by its id (`prj_…`).
      */
@@ -96,12 +101,13 @@ export interface GetDatabaseResult {
     readonly username: string;
 }
 /**
- * Look up a database of a project by its id.
+ * Look up a database of a project by its id, or by its name where no other has the same.
  */
 export function getDatabaseOutput(args: GetDatabaseOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetDatabaseResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invokeOutput("pgbeam:index:getDatabase", {
         "databaseId": args.databaseId,
+        "name": args.name,
         "projectId": args.projectId,
     }, opts);
 }
@@ -110,7 +116,11 @@ export interface GetDatabaseOutputArgs {
     /**
      * Database, by its id (`db_…`).
      */
-    databaseId: pulumi.Input<string>;
+    databaseId?: pulumi.Input<string | undefined>;
+    /**
+     * Name of the database on its server. Clients choose the database by this name.
+     */
+    name?: pulumi.Input<string | undefined>;
     /**
      * Project, by its id (`prj_…`).
      */

@@ -8,11 +8,12 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Look up a policy profile of a project by its id.
+ * Look up a policy profile of a project by its id, or by its name.
  */
 export function getPolicyProfile(args: GetPolicyProfileArgs, opts?: pulumi.InvokeOptions): Promise<GetPolicyProfileResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invoke("pgbeam:index:getPolicyProfile", {
+        "name": args.name,
         "policyProfileId": args.policyProfileId,
         "projectId": args.projectId,
     }, opts);
@@ -20,9 +21,13 @@ export function getPolicyProfile(args: GetPolicyProfileArgs, opts?: pulumi.Invok
 
 export interface GetPolicyProfileArgs {
     /**
+     * Name of the profile, 1 to 128 characters, unique in the project.
+     */
+    name?: string;
+    /**
      * Policy profile, by its id (`pol_…`).
      */
-    policyProfileId: string;
+    policyProfileId?: string;
     /**
      * Project, by its id (`prj_…`).
      */
@@ -120,11 +125,12 @@ export interface GetPolicyProfileResult {
     readonly writeMode?: enums.WriteMode;
 }
 /**
- * Look up a policy profile of a project by its id.
+ * Look up a policy profile of a project by its id, or by its name.
  */
 export function getPolicyProfileOutput(args: GetPolicyProfileOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetPolicyProfileResult> {
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invokeOutput("pgbeam:index:getPolicyProfile", {
+        "name": args.name,
         "policyProfileId": args.policyProfileId,
         "projectId": args.projectId,
     }, opts);
@@ -132,9 +138,13 @@ export function getPolicyProfileOutput(args: GetPolicyProfileOutputArgs, opts?: 
 
 export interface GetPolicyProfileOutputArgs {
     /**
+     * Name of the profile, 1 to 128 characters, unique in the project.
+     */
+    name?: pulumi.Input<string | undefined>;
+    /**
      * Policy profile, by its id (`pol_…`).
      */
-    policyProfileId: pulumi.Input<string>;
+    policyProfileId?: pulumi.Input<string | undefined>;
     /**
      * Project, by its id (`prj_…`).
      */

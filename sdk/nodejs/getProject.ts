@@ -8,20 +8,31 @@ import * as enums from "./types/enums";
 import * as utilities from "./utilities";
 
 /**
- * Look up a project by its id.
+ * Look up a project by its id, or by its name in an organization.
  */
-export function getProject(args: GetProjectArgs, opts?: pulumi.InvokeOptions): Promise<GetProjectResult> {
+export function getProject(args?: GetProjectArgs, opts?: pulumi.InvokeOptions): Promise<GetProjectResult> {
+    args = args || {};
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invoke("pgbeam:index:getProject", {
+        "name": args.name,
+        "orgId": args.orgId,
         "projectId": args.projectId,
     }, opts);
 }
 
 export interface GetProjectArgs {
     /**
+     * Name of the project, 1 to 100 characters, unique in the organization.
+     */
+    name?: string;
+    /**
+     * Organization that the project belongs to. It cannot be changed.
+     */
+    orgId?: string;
+    /**
      * Project, by its id (`prj_…`).
      */
-    projectId: string;
+    projectId?: string;
 }
 
 export interface GetProjectResult {
@@ -107,18 +118,29 @@ export interface GetProjectResult {
     readonly updatedAt: string;
 }
 /**
- * Look up a project by its id.
+ * Look up a project by its id, or by its name in an organization.
  */
-export function getProjectOutput(args: GetProjectOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetProjectResult> {
+export function getProjectOutput(args?: GetProjectOutputArgs, opts?: pulumi.InvokeOutputOptions): pulumi.Output<GetProjectResult> {
+    args = args || {};
     opts = pulumi.mergeOptions(utilities.resourceOptsDefaults(opts), opts || {});
     return pulumi.runtime.invokeOutput("pgbeam:index:getProject", {
+        "name": args.name,
+        "orgId": args.orgId,
         "projectId": args.projectId,
     }, opts);
 }
 
 export interface GetProjectOutputArgs {
     /**
+     * Name of the project, 1 to 100 characters, unique in the organization.
+     */
+    name?: pulumi.Input<string | undefined>;
+    /**
+     * Organization that the project belongs to. It cannot be changed.
+     */
+    orgId?: pulumi.Input<string | undefined>;
+    /**
      * Project, by its id (`prj_…`).
      */
-    projectId: pulumi.Input<string>;
+    projectId?: pulumi.Input<string | undefined>;
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Look up a database of a project by its id.
+// Look up a database of a project by its id, or by its name where no other has the same.
 func LookupDatabase(ctx *pulumi.Context, args *LookupDatabaseArgs, opts ...pulumi.InvokeOption) (*LookupDatabaseResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupDatabaseResult
@@ -24,7 +24,9 @@ func LookupDatabase(ctx *pulumi.Context, args *LookupDatabaseArgs, opts ...pulum
 
 type LookupDatabaseArgs struct {
 	// Database, by its id (`db_…`).
-	DatabaseId string `pulumi:"databaseId"`
+	DatabaseId *string `pulumi:"databaseId"`
+	// Name of the database on its server. Clients choose the database by this name.
+	Name *string `pulumi:"name"`
 	// Project, by its id (`prj_…`).
 	ProjectId string `pulumi:"projectId"`
 }
@@ -71,7 +73,9 @@ func LookupDatabaseOutput(ctx *pulumi.Context, args LookupDatabaseOutputArgs, op
 
 type LookupDatabaseOutputArgs struct {
 	// Database, by its id (`db_…`).
-	DatabaseId pulumi.StringInput `pulumi:"databaseId"`
+	DatabaseId pulumi.StringPtrInput `pulumi:"databaseId"`
+	// Name of the database on its server. Clients choose the database by this name.
+	Name pulumi.StringPtrInput `pulumi:"name"`
 	// Project, by its id (`prj_…`).
 	ProjectId pulumi.StringInput `pulumi:"projectId"`
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Look up a policy profile of a project by its id.
+// Look up a policy profile of a project by its id, or by its name.
 func LookupPolicyProfile(ctx *pulumi.Context, args *LookupPolicyProfileArgs, opts ...pulumi.InvokeOption) (*LookupPolicyProfileResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupPolicyProfileResult
@@ -23,8 +23,10 @@ func LookupPolicyProfile(ctx *pulumi.Context, args *LookupPolicyProfileArgs, opt
 }
 
 type LookupPolicyProfileArgs struct {
+	// Name of the profile, 1 to 128 characters, unique in the project.
+	Name *string `pulumi:"name"`
 	// Policy profile, by its id (`pol_…`).
-	PolicyProfileId string `pulumi:"policyProfileId"`
+	PolicyProfileId *string `pulumi:"policyProfileId"`
 	// Project, by its id (`prj_…`).
 	ProjectId string `pulumi:"projectId"`
 }
@@ -82,8 +84,10 @@ func LookupPolicyProfileOutput(ctx *pulumi.Context, args LookupPolicyProfileOutp
 }
 
 type LookupPolicyProfileOutputArgs struct {
+	// Name of the profile, 1 to 128 characters, unique in the project.
+	Name pulumi.StringPtrInput `pulumi:"name"`
 	// Policy profile, by its id (`pol_…`).
-	PolicyProfileId pulumi.StringInput `pulumi:"policyProfileId"`
+	PolicyProfileId pulumi.StringPtrInput `pulumi:"policyProfileId"`
 	// Project, by its id (`prj_…`).
 	ProjectId pulumi.StringInput `pulumi:"projectId"`
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// Look up a project by its id.
+// Look up a project by its id, or by its name in an organization.
 func LookupProject(ctx *pulumi.Context, args *LookupProjectArgs, opts ...pulumi.InvokeOption) (*LookupProjectResult, error) {
 	opts = internal.PkgInvokeDefaultOpts(opts)
 	var rv LookupProjectResult
@@ -23,8 +23,12 @@ func LookupProject(ctx *pulumi.Context, args *LookupProjectArgs, opts ...pulumi.
 }
 
 type LookupProjectArgs struct {
+	// Name of the project, 1 to 100 characters, unique in the organization.
+	Name *string `pulumi:"name"`
+	// Organization that the project belongs to. It cannot be changed.
+	OrgId *string `pulumi:"orgId"`
 	// Project, by its id (`prj_…`).
-	ProjectId string `pulumi:"projectId"`
+	ProjectId *string `pulumi:"projectId"`
 }
 
 type LookupProjectResult struct {
@@ -76,8 +80,12 @@ func LookupProjectOutput(ctx *pulumi.Context, args LookupProjectOutputArgs, opts
 }
 
 type LookupProjectOutputArgs struct {
+	// Name of the project, 1 to 100 characters, unique in the organization.
+	Name pulumi.StringPtrInput `pulumi:"name"`
+	// Organization that the project belongs to. It cannot be changed.
+	OrgId pulumi.StringPtrInput `pulumi:"orgId"`
 	// Project, by its id (`prj_…`).
-	ProjectId pulumi.StringInput `pulumi:"projectId"`
+	ProjectId pulumi.StringPtrInput `pulumi:"projectId"`
 }
 
 func (LookupProjectOutputArgs) ElementType() reflect.Type {

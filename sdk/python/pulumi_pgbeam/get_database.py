@@ -229,16 +229,19 @@ class AwaitableGetDatabaseResult(GetDatabaseResult):
 
 
 def get_database(database_id: Optional[_builtins.str] = None,
+                 name: Optional[_builtins.str] = None,
                  project_id: Optional[_builtins.str] = None,
                  opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetDatabaseResult:
     """
-    Look up a database of a project by its id.
+    Look up a database of a project by its id, or by its name where no other has the same.
 
     :param _builtins.str database_id: Database, by its id (`db_…`).
+    :param _builtins.str name: Name of the database on its server. Clients choose the database by this name.
     :param _builtins.str project_id: Project, by its id (`prj_…`).
     """
     __args__ = dict()
     __args__['databaseId'] = database_id
+    __args__['name'] = name
     __args__['projectId'] = project_id
     opts = pulumi.InvokeOptions.merge(_utilities.get_invoke_opts_defaults(opts, configured=True), opts)
     __ret__ = pulumi.runtime.invoke('pgbeam:index:getDatabase', __args__, opts=opts, typ=GetDatabaseResult).value
@@ -260,17 +263,20 @@ def get_database(database_id: Optional[_builtins.str] = None,
         ssl_mode=pulumi.get(__ret__, 'ssl_mode'),
         updated_at=pulumi.get(__ret__, 'updated_at'),
         username=pulumi.get(__ret__, 'username'))
-def get_database_output(database_id: pulumi.Input[Optional[_builtins.str]] = None,
+def get_database_output(database_id: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
+                        name: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
                         project_id: pulumi.Input[Optional[_builtins.str]] = None,
                         opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetDatabaseResult]:
     """
-    Look up a database of a project by its id.
+    Look up a database of a project by its id, or by its name where no other has the same.
 
     :param _builtins.str database_id: Database, by its id (`db_…`).
+    :param _builtins.str name: Name of the database on its server. Clients choose the database by this name.
     :param _builtins.str project_id: Project, by its id (`prj_…`).
     """
     __args__ = dict()
     __args__['databaseId'] = database_id
+    __args__['name'] = name
     __args__['projectId'] = project_id
     opts = pulumi.InvokeOutputOptions.merge(_utilities.get_invoke_opts_defaults(opts, configured=True), opts)
     __ret__ = pulumi.runtime.invoke_output('pgbeam:index:getDatabase', __args__, opts=opts, typ=GetDatabaseResult)

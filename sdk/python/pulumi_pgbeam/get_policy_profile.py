@@ -300,16 +300,19 @@ class AwaitableGetPolicyProfileResult(GetPolicyProfileResult):
             write_mode=self.write_mode)
 
 
-def get_policy_profile(policy_profile_id: Optional[_builtins.str] = None,
+def get_policy_profile(name: Optional[_builtins.str] = None,
+                       policy_profile_id: Optional[_builtins.str] = None,
                        project_id: Optional[_builtins.str] = None,
                        opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetPolicyProfileResult:
     """
-    Look up a policy profile of a project by its id.
+    Look up a policy profile of a project by its id, or by its name.
 
+    :param _builtins.str name: Name of the profile, 1 to 128 characters, unique in the project.
     :param _builtins.str policy_profile_id: Policy profile, by its id (`pol_…`).
     :param _builtins.str project_id: Project, by its id (`prj_…`).
     """
     __args__ = dict()
+    __args__['name'] = name
     __args__['policyProfileId'] = policy_profile_id
     __args__['projectId'] = project_id
     opts = pulumi.InvokeOptions.merge(_utilities.get_invoke_opts_defaults(opts, configured=True), opts)
@@ -338,16 +341,19 @@ def get_policy_profile(policy_profile_id: Optional[_builtins.str] = None,
         table_denylist=pulumi.get(__ret__, 'table_denylist'),
         updated_at=pulumi.get(__ret__, 'updated_at'),
         write_mode=pulumi.get(__ret__, 'write_mode'))
-def get_policy_profile_output(policy_profile_id: pulumi.Input[Optional[_builtins.str]] = None,
+def get_policy_profile_output(name: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
+                              policy_profile_id: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
                               project_id: pulumi.Input[Optional[_builtins.str]] = None,
                               opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetPolicyProfileResult]:
     """
-    Look up a policy profile of a project by its id.
+    Look up a policy profile of a project by its id, or by its name.
 
+    :param _builtins.str name: Name of the profile, 1 to 128 characters, unique in the project.
     :param _builtins.str policy_profile_id: Policy profile, by its id (`pol_…`).
     :param _builtins.str project_id: Project, by its id (`prj_…`).
     """
     __args__ = dict()
+    __args__['name'] = name
     __args__['policyProfileId'] = policy_profile_id
     __args__['projectId'] = project_id
     opts = pulumi.InvokeOutputOptions.merge(_utilities.get_invoke_opts_defaults(opts, configured=True), opts)

@@ -276,14 +276,20 @@ class AwaitableGetProjectResult(GetProjectResult):
             updated_at=self.updated_at)
 
 
-def get_project(project_id: Optional[_builtins.str] = None,
+def get_project(name: Optional[_builtins.str] = None,
+                org_id: Optional[_builtins.str] = None,
+                project_id: Optional[_builtins.str] = None,
                 opts: Optional[pulumi.InvokeOptions] = None) -> AwaitableGetProjectResult:
     """
-    Look up a project by its id.
+    Look up a project by its id, or by its name in an organization.
 
+    :param _builtins.str name: Name of the project, 1 to 100 characters, unique in the organization.
+    :param _builtins.str org_id: Organization that the project belongs to. It cannot be changed.
     :param _builtins.str project_id: Project, by its id (`prj_…`).
     """
     __args__ = dict()
+    __args__['name'] = name
+    __args__['orgId'] = org_id
     __args__['projectId'] = project_id
     opts = pulumi.InvokeOptions.merge(_utilities.get_invoke_opts_defaults(opts, configured=True), opts)
     __ret__ = pulumi.runtime.invoke('pgbeam:index:getProject', __args__, opts=opts, typ=GetProjectResult).value
@@ -309,14 +315,20 @@ def get_project(project_id: Optional[_builtins.str] = None,
         status=pulumi.get(__ret__, 'status'),
         tags=pulumi.get(__ret__, 'tags'),
         updated_at=pulumi.get(__ret__, 'updated_at'))
-def get_project_output(project_id: pulumi.Input[Optional[_builtins.str]] = None,
+def get_project_output(name: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
+                       org_id: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
+                       project_id: pulumi.Input[Optional[Optional[_builtins.str]]] = None,
                        opts: Optional[Union[pulumi.InvokeOptions, pulumi.InvokeOutputOptions]] = None) -> pulumi.Output[GetProjectResult]:
     """
-    Look up a project by its id.
+    Look up a project by its id, or by its name in an organization.
 
+    :param _builtins.str name: Name of the project, 1 to 100 characters, unique in the organization.
+    :param _builtins.str org_id: Organization that the project belongs to. It cannot be changed.
     :param _builtins.str project_id: Project, by its id (`prj_…`).
     """
     __args__ = dict()
+    __args__['name'] = name
+    __args__['orgId'] = org_id
     __args__['projectId'] = project_id
     opts = pulumi.InvokeOutputOptions.merge(_utilities.get_invoke_opts_defaults(opts, configured=True), opts)
     __ret__ = pulumi.runtime.invoke_output('pgbeam:index:getProject', __args__, opts=opts, typ=GetProjectResult)
