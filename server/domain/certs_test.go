@@ -93,7 +93,7 @@ func TestSelfSignedCertificateIsKeptUntilItMustChange(t *testing.T) {
 	if named == renewed {
 		t.Error("it was not renewed for another name")
 	}
-	if err := os.WriteFile(filepath.Join(dir, "server.key"), []byte("damaged"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "tls.key"), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if serial(start.Add(340*24*time.Hour), "*.proxy.example.com") == named {
@@ -103,12 +103,14 @@ func TestSelfSignedCertificateIsKeptUntilItMustChange(t *testing.T) {
 
 func TestKeyFileIsForItsOwnerOnly(t *testing.T) {
 	file, _ := loadSelfSigned(t, time.Now())
-	info, err := os.Stat(file.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("mode of %s is %v", file.Key, info.Mode())
+	for path, want := range map[string]os.FileMode{file.Key: 0o600, file.Cert: 0o644} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("mode of %s is %v, want %v", path, info.Mode().Perm(), want)
+		}
 	}
 }
 
@@ -190,12 +192,15 @@ func TestReplacedCertificateIsServedWithoutRestart(t *testing.T) {
 	}
 
 	other, after := loadSelfSigned(t, time.Now())
-	for from, to := range map[string]string{other.Key: file.Key, other.Cert: file.Cert} {
-		content, err := os.ReadFile(from)
+	for _, step := range [][2]string{{other.Key, file.Key}, {other.Cert, file.Cert}} {
+		if got := given(); !got.Equal(before) {
+			t.Error("half a renewal took the old certificate out of service")
+		}
+		content, err := os.ReadFile(step[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		replace(to, content)
+		replace(step[1], content)
 	}
 	if got := given(); !got.Equal(after) {
 		t.Error("the new certificate is not served")

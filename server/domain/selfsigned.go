@@ -8,7 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"os"
@@ -22,17 +24,16 @@ const (
 )
 
 // SelfSigned returns a certificate for localhost and the given DNS names or
-// addresses, which may be wildcards. It is kept in dir as server.crt and
-// server.key and made anew when it is missing, damaged, short of a name or
-// within 30 days of its end. Clients that verify can be given server.crt as
-// their root.
+// addresses; DNS names may be wildcards. It is kept in dir as tls.crt and
+// tls.key and made anew when it is missing, damaged, short of a name or within
+// 30 days of its end. Clients that verify can be given tls.crt as their root.
 func SelfSigned(dir string, names ...string) (CertificateFile, error) {
 	return selfSigned(dir, time.Now(), names...)
 }
 
 func selfSigned(dir string, now time.Time, names ...string) (CertificateFile, error) {
 	names = append([]string{"localhost", "127.0.0.1", "::1"}, names...)
-	file := CertificateFile{Cert: filepath.Join(dir, "server.crt"), Key: filepath.Join(dir, "server.key")}
+	file := CertificateFile{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
 	if current, err := tls.LoadX509KeyPair(file.Cert, file.Key); err == nil && serves(current.Leaf, now, names) {
 		return file, nil
 	}
@@ -42,10 +43,10 @@ func selfSigned(dir string, now time.Time, names ...string) (CertificateFile, er
 	}
 	// The key first: a new key beside an old certificate is noticed above and
 	// made good, and no reader takes the pair for valid meanwhile.
-	if err := writeFile(file.Key, key); err != nil {
+	if err := writeFile(file.Key, 0o600, key); err != nil {
 		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
 	}
-	if err := writeFile(file.Cert, certificate); err != nil {
+	if err := writeFile(file.Cert, 0o644, certificate); err != nil {
 		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
 	}
 	return file, nil
@@ -114,17 +115,17 @@ func newSelfSigned(now time.Time, names []string) (certificate, key []byte, err 
 	return certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), nil
 }
 
-// writeFile replaces a file as a whole; only the owner may read it.
-func writeFile(path string, content []byte) error {
+// writeFile replaces a file as a whole.
+func writeFile(path string, mode fs.FileMode, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temporary.Name()) // gone already after the rename
-	if _, err := temporary.Write(content); err != nil {
+	if err := errors.Join(temporary.Chmod(mode), write(temporary, content)); err != nil {
 		temporary.Close()
 		return err
 	}
@@ -132,4 +133,9 @@ func writeFile(path string, content []byte) error {
 		return err
 	}
 	return os.Rename(temporary.Name(), path)
+}
+
+func write(f *os.File, content []byte) error {
+	_, err := f.Write(content)
+	return err
 }

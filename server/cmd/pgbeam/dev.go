@@ -91,12 +91,12 @@ func (c devCommand) Run(ctx context.Context, out *output) error {
 	endpoint := domain.Endpoint{Host: "localhost", Port: portOf(proxySocket), MCPBase: facts.APIURL}
 	facts.Proxy = joinHostPort(endpoint.Host, endpoint.Port)
 
-	cert, key, err := selfSigned(data, []string{"localhost", "127.0.0.1", "::1"})
+	certificate, err := domain.SelfSigned(data)
 	if err != nil {
 		return err
 	}
-	facts.Certificate = cert
-	tlsFiles, err := loadCertificates([]string{cert}, []string{key}, log)
+	facts.Certificate = certificate.Cert
+	tlsFiles, err := domain.LoadCertificates(log, certificate)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (c devCommand) Run(ctx context.Context, out *output) error {
 		}()
 		facts.Postgres = sample
 	}
-	run, err := devService(c, s, keys, endpoint, tlsFiles.config(), log, apiSocket, proxySocket)
+	run, err := devService(c, s, keys, endpoint, tlsFiles.TLSConfig(), log, apiSocket, proxySocket)
 	if err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (c serveCommand) Run(ctx context.Context, out *output) error {
 		if secure, err := c.apiCertificates(loopback(run.apiSocket), tlsFiles, log); err != nil {
 			return err
 		} else if secure != nil {
-			run.apiSocket = withTLS(run.apiSocket, secure.config())
+			run.apiSocket = withTLS(run.apiSocket, secure.TLSConfig())
 			url = "https://" + run.apiSocket.Addr().String()
 		}
 		if c.APIURL != "" {
@@ -188,7 +188,7 @@ func (c serveCommand) Run(ctx context.Context, out *output) error {
 }
 
 // certificates are those of the proxy, and of the API unless it has its own.
-func (c serveCommand) certificates(log *slog.Logger) (*certificates, error) {
+func (c serveCommand) certificates(log *slog.Logger) (*domain.Certificates, error) {
 	if len(c.TLSCert) > 0 || len(c.TLSKey) > 0 {
 		if c.SelfSigned {
 			return nil, errors.New("--self-signed and --tls-cert exclude each other")
@@ -196,7 +196,7 @@ func (c serveCommand) certificates(log *slog.Logger) (*certificates, error) {
 		return loadCertificates(c.TLSCert, c.TLSKey, log)
 	}
 	if c.SelfSigned {
-		names := []string{"localhost", "127.0.0.1", "::1"}
+		var names []string
 		if c.ProxyDomain != "" {
 			names = append(names, c.ProxyDomain, "*."+c.ProxyDomain)
 		}
@@ -206,11 +206,11 @@ func (c serveCommand) certificates(log *slog.Logger) (*certificates, error) {
 		if err := os.MkdirAll(c.Data, 0o711); err != nil {
 			return nil, fmt.Errorf("--data: %w", err)
 		}
-		cert, key, err := selfSigned(c.Data, names)
+		file, err := domain.SelfSigned(c.Data, names...)
 		if err != nil {
 			return nil, err
 		}
-		return loadCertificates([]string{cert}, []string{key}, log)
+		return domain.LoadCertificates(log, file)
 	}
 	if c.has("proxy") {
 		return nil, errors.New("the proxy speaks TLS only and has no certificate: set --tls-cert and --tls-key, or --self-signed for a first try")
@@ -219,7 +219,7 @@ func (c serveCommand) certificates(log *slog.Logger) (*certificates, error) {
 }
 
 // apiCertificates are those of the API; nil is plain HTTP.
-func (c serveCommand) apiCertificates(local bool, shared *certificates, log *slog.Logger) (*certificates, error) {
+func (c serveCommand) apiCertificates(local bool, shared *domain.Certificates, log *slog.Logger) (*domain.Certificates, error) {
 	switch {
 	case c.APIInsecure:
 		return nil, nil
@@ -233,13 +233,13 @@ func (c serveCommand) apiCertificates(local bool, shared *certificates, log *slo
 	return nil, fmt.Errorf("the API would send keys in clear text on %s, which others can reach: set --api-tls-cert and --api-tls-key, or --api-insecure where something in front ends TLS", c.API)
 }
 
-func (c serveCommand) newProxy(s store.Store, keys *secret.Keyring, endpoint domain.Endpoint, tlsFiles *certificates, log *slog.Logger) (*proxy.Server, error) {
+func (c serveCommand) newProxy(s store.Store, keys *secret.Keyring, endpoint domain.Endpoint, tlsFiles *domain.Certificates, log *slog.Logger) (*proxy.Server, error) {
 	seed, err := mockSeed(keys)
 	if err != nil {
 		return nil, err
 	}
 	config := proxy.Config{
-		Store: s, Endpoint: endpoint, TLS: tlsFiles.config(), Log: log, Region: c.Region, MockSeed: seed,
+		Store: s, Endpoint: endpoint, TLS: tlsFiles.TLSConfig(), Log: log, Region: c.Region, MockSeed: seed,
 		Instance: c.Instance, MaxConnections: c.MaxClients, LoginTimeout: c.LoginTimeout,
 	}
 	if config.Instance == "" {

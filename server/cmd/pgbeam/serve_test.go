@@ -1,11 +1,7 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,67 +73,5 @@ func TestServeWithAFile(t *testing.T) {
 	}
 	if !strings.Contains(p.stderr.String(), `"msg":"stopped"`) {
 		t.Errorf("no JSON log:\n%s", p.stderr.String())
-	}
-}
-
-func TestSelfSignedCertificateIsKeptUntilItsNamesChange(t *testing.T) {
-	dir := t.TempDir()
-	load := func(names ...string) *x509.Certificate {
-		t.Helper()
-		cert, key, err := selfSigned(dir, names)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pair, err := tls.LoadX509KeyPair(cert, key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if st, err := os.Stat(key); err != nil || st.Mode().Perm() != 0o600 {
-			t.Errorf("key file: %v, %v", st.Mode(), err)
-		}
-		return pair.Leaf
-	}
-	first := load("localhost", "127.0.0.1")
-	if !load("localhost", "127.0.0.1").Equal(first) {
-		t.Error("a second start has another certificate: clients that trust the first would fail")
-	}
-	wider := load("localhost", "127.0.0.1", "*.proxy.example.com")
-	if err := wider.VerifyHostname("a1b2.proxy.example.com"); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestRenewedCertificateIsPickedUp(t *testing.T) {
-	dir := t.TempDir()
-	cert, key, err := selfSigned(dir, []string{"one.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := loadCertificates([]string{cert}, []string{key}, logFlags{LogLevel: "error", LogFormat: "text"}.logger(os.Stderr))
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := filepath.Join(dir, "other")
-	if err := os.Mkdir(other, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	newCert, newKey, err := selfSigned(other, []string{"two.example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(newKey, key); err != nil {
-		t.Fatal(err)
-	}
-	// Renewal is two steps: between them certificate and key do not match.
-	c.refresh()
-	if got, _ := c.choose(&tls.ClientHelloInfo{}); got.Leaf.VerifyHostname("one.example.com") != nil {
-		t.Error("half a renewal took the old certificate out of service")
-	}
-	if err := os.Rename(newCert, cert); err != nil {
-		t.Fatal(err)
-	}
-	c.refresh()
-	if got, _ := c.choose(&tls.ClientHelloInfo{}); got.Leaf.VerifyHostname("two.example.com") != nil {
-		t.Error("the renewed certificate is not served")
 	}
 }
