@@ -94,6 +94,11 @@ func (s *server) refuse(r *http.Request, c *call, err error) *answer {
 
 // respond takes a request through every check to its operation.
 func (s *server) respond(w http.ResponseWriter, r *http.Request, c *call) (_ *answer, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic before the operation: %v\n%s", cause, debug.Stack())
+		}
+	}()
 	if err := s.route(r, c); err != nil {
 		return nil, err
 	}

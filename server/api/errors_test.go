@@ -246,6 +246,16 @@ func TestPanicIsA500AndRollsBack(t *testing.T) {
 	}
 }
 
+func TestPanicBeforeTheOperationIsA500(t *testing.T) {
+	s := serve(t, func(c *Config) { c.Store = unreadableStore{c.Store} })
+	s.send("GET", "/v1/organizations", nil).want(500, "INTERNAL_ERROR")
+}
+
+// unreadableStore panics when it is read.
+type unreadableStore struct{ store.Store }
+
+func (unreadableStore) View(context.Context, func(store.Tx) error) error { panic("impossible") }
+
 // panickingStore panics when a database is inserted, after its project was.
 type panickingStore struct {
 	store.Store
