@@ -110,7 +110,7 @@ func TestOverlayThatIsWrongFailsWithItsLine(t *testing.T) {
 		{"unknown parameter in rename", "rename: {widget_id", "rename: {widgetid", `getWidget has no parameter "widgetid" (did you mean "widget_id"?)`},
 		{"unknown field in find", "by: [name]", "by: [nam]", `getWidget returns no field "nam" (did you mean "name"?)`},
 		{"extension given twice", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget\n  update: {x-pulumi-resource: {}}\n- target: $.components.schemas.Widget\n", "x-pulumi-resource is given twice"},
-		{"extension where nothing looks for it", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget.properties.id\n  update: {x-pulumi-property: {secret: true}}\n- target: $.components.schemas.Widget\n", "x-pulumi-property has no effect here"},
+		{"extension where nothing looks for it", "- target: $.components.schemas.Widget\n", "- target: $.components.schemas.Widget.properties.id\n  update: {x-pulumi-waived: not needed}\n- target: $.components.schemas.Widget\n", "x-pulumi-waived has no effect here"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, path, line, err := widgets(t, c.old, c.new)
@@ -141,7 +141,8 @@ func TestOverlayThatLeavesSomethingOutFails(t *testing.T) {
 		{"no way to delete", "      delete: {operation: deleteWidget}\n", "", "neither delete nor deleted"},
 		{"no way to read", "      read: {operation: getWidget}\n", "", "without read, it needs list and key"},
 		{"enum without a name", "- target: $.paths['/shops/{shop_id}/widgets'].post.requestBody.content['application/json'].schema.properties.color\n  update: {x-pulumi-enum: Color}\n", "", "has no name: give it one with x-pulumi-enum"},
-		{"operation that nothing uses", "      list: {operation: listWidgets, items: widgets}\n", "", "operation listWidgets is used by no resource or function"},
+		{"operation that nothing uses", "- target: $.paths['/count'].get\n  update: {x-pulumi-waived: A number that changes all the time.}\n", "", "operation countWidgets is used by no resource or function"},
+		{"operation waived without a reason", "x-pulumi-waived: A number that changes all the time.", "x-pulumi-waived: ''", "operation countWidgets is waived without a reason"},
 		{"operation that is used and waived", "- target: $.info", "- target: $.paths['/shops/{shop_id}/widgets'].get\n  update: {x-pulumi-waived: not needed}\n- target: $.info", "operation listWidgets is waived, but used"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
