@@ -1,0 +1,121 @@
+// Package policy decides what a statement may do.
+//
+// It is pure: a profile and a catalog go in, and for each SQL text a decision
+// comes out, with the text to run instead and what to watch for on the wire.
+// It has no socket, no clock and no store, never panics, and what it does not
+// know it refuses.
+package policy
+
+// Profile is what a policy profile asks for, as the decision needs it. Zero is
+// unlimited or off. Budgets and approvals are no matter of a single text and
+// are kept elsewhere.
+type Profile struct {
+	ReadOnly        bool
+	AllowStatements []string // kinds; empty allows all that ReadOnly leaves
+	DenyStatements  []string
+	TableAllowlist  []string // empty allows all
+	TableDenylist   []string
+	Masks           []Mask
+	Filters         []Filter
+	MaxRows         int
+	MaxAffectedRows int
+	Migrations      string // off, warn, block
+}
+
+// Mask hides one column of a relation.
+type Mask struct {
+	Table, Column string
+	Kind          MaskKind
+}
+
+// MaskKind is how a value is hidden.
+type MaskKind string
+
+// The kinds of mask.
+const (
+	Redact MaskKind = "redact"
+	Null   MaskKind = "null"
+	Hash   MaskKind = "hash"
+)
+
+// Filter restricts one relation to the rows its predicate accepts.
+type Filter struct {
+	Table, Predicate string
+}
+
+// Verdict says what becomes of a statement.
+type Verdict string
+
+// The verdicts.
+const (
+	Allow     Verdict = "allow"
+	Block     Verdict = "block"
+	Masked    Verdict = "mask"
+	RowFilter Verdict = "row-filter"
+)
+
+// Kind is the kind of a statement, in the words of statement rules.
+type Kind string
+
+// The kinds of statement.
+const (
+	Select      Kind = "select"
+	Insert      Kind = "insert"
+	Update      Kind = "update"
+	Delete      Kind = "delete"
+	DDL         Kind = "ddl"
+	Copy        Kind = "copy"
+	Set         Kind = "set"
+	Show        Kind = "show"
+	Explain     Kind = "explain"
+	Transaction Kind = "transaction"
+	Merge       Kind = "merge"
+	Other       Kind = "other"
+)
+
+// Decision is what is to become of one SQL text.
+type Decision struct {
+	Verdict Verdict
+	Rule    string // of R8: ok, read_only, table_denied, …; ok when nothing refused
+	Reason  string // for people: what was refused and why; never names what the principal may not see
+	Hint    string // what to do instead; of refusals
+
+	Statements []Statement // in order; empty for a text that could not be parsed
+	SQL        string      // what to run: the text as it came when nothing had to change
+
+	MaskedColumns []MaskedColumn // of R10, sorted
+	Predicate     string         // of the filters that were put in, for dry evaluation
+	Findings      []Finding      // of migration safety
+	Notes         []string       // what only a running session can decide
+}
+
+// Statement is one statement of a text.
+type Statement struct {
+	Kind      Kind
+	Writes    bool     // it changes data or schema
+	Tag       string   // the command as PostgreSQL names it: "SELECT", "CREATE TABLE"
+	Relations []string // schema-qualified where known, sorted
+	Functions []string // sorted
+	// Outputs are the masks of the output columns, by position from 0, for the
+	// wire: a column in binary format becomes NULL. A text with none has nil.
+	Outputs map[int]MaskKind
+	// Caps that the wire keeps while this statement runs; 0 is none.
+	MaxRows, MaxAffectedRows int
+	// SQL is this statement's part of Decision.SQL.
+	SQL string
+}
+
+// MaskedColumn is one entry of a dry evaluation's masked columns.
+type MaskedColumn struct {
+	Column string
+	Kind   MaskKind
+}
+
+// Finding is what migration safety has to say about a statement.
+type Finding struct {
+	Severity  string // info, warning, error
+	Rule      string // of R20
+	Message   string
+	Statement string
+	Hint      string
+}
