@@ -103,6 +103,16 @@ func TestEveryMistakeOfARequestIsReported(t *testing.T) {
 	}
 }
 
+// Reading a number must not cost more than reading its text.
+func TestNumbersThatWouldTakeLongToReadAreRefused(t *testing.T) {
+	s := serve(t)
+	path := "/v1/organizations/" + s.org + "/spend-limit"
+	for _, number := range []string{"1e999999999", "1e-999999999", strings.Repeat("9", 1<<20), "0." + strings.Repeat("0", 1<<20) + "1"} {
+		s.send("PUT", path, `{"spend_limit":`+number+`}`).want(400, "INVALID_INPUT")
+	}
+	s.send("PUT", path, `{"spend_limit":1e2}`).want(200, "")
+}
+
 func TestSecretsAreNotQuotedBack(t *testing.T) {
 	s := serve(t)
 	project, database := s.newProject("shop")

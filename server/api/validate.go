@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -127,6 +128,10 @@ func (a *admission) array(s *shape, list []any, path string) any {
 	return out
 }
 
+// dateTime is the form of RFC 3339; time.Parse alone admits one-digit hours
+// and a comma before fractions.
+var dateTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
+
 func (a *admission) text(s *shape, text, path string) {
 	length := utf8.RuneCountInString(text)
 	switch {
@@ -143,7 +148,7 @@ func (a *admission) text(s *shape, text, path string) {
 	case s.pattern != nil && !s.pattern.MatchString(text):
 		a.refuse(path, "%s", patternWords(s.pattern.String()))
 	case s.format == "date-time":
-		if _, err := time.Parse(time.RFC3339, text); err != nil {
+		if _, err := time.Parse(time.RFC3339, text); err != nil || !dateTime.MatchString(text) {
 			a.refuse(path, "must be a time in RFC 3339 form, such as 2030-01-31T12:00:00Z")
 		}
 	}
@@ -169,8 +174,12 @@ func patternWords(pattern string) string {
 	return "must match " + pattern
 }
 
-// maxExponent bounds the work of reading a number such as 1e999999999.
-const maxExponent = 400
+// maxExponent and maxDigits bound the work of reading a number such as
+// 1e999999999, or one that fills the whole body.
+const (
+	maxExponent = 400
+	maxDigits   = 400
+)
 
 func (a *admission) number(s *shape, number json.Number, path string) any {
 	if _, exponent, ok := strings.Cut(strings.ToLower(number.String()), "e"); ok {
@@ -178,6 +187,10 @@ func (a *admission) number(s *shape, number json.Number, path string) any {
 			a.refuse(path, "is out of range")
 			return number
 		}
+	}
+	if len(number) > maxDigits {
+		a.refuse(path, "has too many digits")
+		return number
 	}
 	exact, ok := new(big.Rat).SetString(number.String())
 	if !ok {
