@@ -2,15 +2,9 @@ package proxy
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/url"
 	"os"
@@ -28,8 +22,12 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
-// postgres is the upstream of all tests here.
-var postgres *localpg.Server
+// postgres is the upstream of all tests here. It takes TLS as well, with a
+// certificate of upstreamCA for localhost.
+var (
+	postgres   *localpg.Server
+	upstreamCA *authority
+)
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
@@ -40,9 +38,16 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	upstreamCA = newAuthority()
+	cert, key := write(dir, upstreamCA.issue("localhost"))
 	postgres, err = localpg.Start(context.Background(), localpg.Options{
-		Dir: dir, Password: "upstream-secret", Settings: []string{"max_connections=200", "fsync=off", "wal_level=logical"},
-		HBA: []string{"host replication all 127.0.0.1/32 scram-sha-256"},
+		Dir: filepath.Join(dir, "pg"), Password: "upstream-secret",
+		Settings: []string{"max_connections=200", "fsync=off", "wal_level=logical", "ssl=on", "ssl_cert_file=" + cert, "ssl_key_file=" + key},
+		HBA:      []string{"host replication all 127.0.0.1/32 scram-sha-256"},
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -60,56 +65,6 @@ func testMain(m *testing.M) int {
 	return 0
 }
 
-// authority is a certificate authority of the tests.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-	path string // PEM file
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &authority{key: key, pool: x509.NewCertPool(), path: filepath.Join(t.TempDir(), "ca.pem")}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.pool.AddCert(a.cert)
-	writePEM(t, a.path, "CERTIFICATE", der)
-	return a
-}
-
-func (a *authority) issue(t testing.TB, names ...string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 const testDomain = "proxy.test"
 
 // deployment is a proxy over a store, with one organization.
@@ -119,12 +74,13 @@ type deployment struct {
 	server *Server
 	ca     *authority
 	addr   string
+	mode   string // ssl_mode of databases
 	log    *logBuffer
 }
 
 func deploy(t testing.TB, change ...func(*Config)) *deployment {
 	t.Helper()
-	d := &deployment{TB: t, ca: newAuthority(t), log: &logBuffer{}}
+	d := &deployment{TB: t, mode: "disable", ca: newAuthority(), log: &logBuffer{}}
 	log := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	keys, err := secret.NewKeyring()
 	if err != nil {
@@ -140,8 +96,8 @@ func deploy(t testing.TB, change ...func(*Config)) *deployment {
 		return tx.Organizations().Insert(store.Organization{ID: "org_1", Name: "Org", Slug: "org", CreatedAt: now, UpdatedAt: now})
 	})
 	cfg := Config{
-		Store: d.store, Endpoint: domain.Endpoint{ProxyDomain: testDomain}, Log: log, Instance: "test",
-		TLS: &tls.Config{Certificates: []tls.Certificate{d.ca.issue(t, "*."+testDomain, "db.example.com", testDomain)}},
+		Store: d.store, Endpoint: domain.Endpoint{ProxyDomain: testDomain}, Log: log, Instance: "test", UpstreamRoots: upstreamCA.pool,
+		TLS: &tls.Config{Certificates: []tls.Certificate{d.ca.issue("*."+testDomain, "db.example.com", testDomain)}},
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -187,8 +143,8 @@ func (d *deployment) project(name string, change ...func(*store.Project, *store.
 		Residency: "any", Status: "active", CreatedAt: now, UpdatedAt: now,
 	}
 	db := store.Database{
-		ID: store.NewID("db"), Host: postgres.Host, Port: postgres.Port, Name: "postgres",
-		Username: "postgres", Password: secret.NewText(postgres.Password), SSLMode: "prefer", Role: "primary",
+		ID: store.NewID("db"), Host: "localhost", Port: postgres.Port, Name: "postgres",
+		Username: "postgres", Password: secret.NewText(postgres.Password), SSLMode: d.mode, Role: "primary",
 		Pool: store.PoolConfig{PoolSize: 10, MinPoolSize: 1, PoolMode: "transaction", MaxActive: 200}, CreatedAt: now, UpdatedAt: now,
 	}
 	for _, f := range change {

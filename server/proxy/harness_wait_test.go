@@ -3,9 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
 	"errors"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -13,13 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
-
-func writePEM(t testing.TB, path, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // logBuffer keeps what was logged.
 type logBuffer struct {

@@ -63,8 +63,8 @@ func TestCertificateOfTheServerNameIsTheOneBound(t *testing.T) {
 	// The binding must follow the certificate chosen for this client, not the first one.
 	var d *deployment
 	d = deploy(t, func(c *Config) {
-		ca := newAuthority(t)
-		other := ca.issue(t, "other.test")
+		ca := newAuthority()
+		other := ca.issue("other.test")
 		right := c.TLS.Certificates[0]
 		c.TLS = &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if strings.HasSuffix(h.ServerName, testDomain) {

@@ -27,8 +27,36 @@ func (d *deployment) session() (*pgx.Conn, login) {
 	return d.connect(d.as(l)), l
 }
 
-func TestTypesInTextAndBinary(t *testing.T) {
-	conn, _ := deploy(t).session()
+// TestRelay runs the whole protocol over an upstream in plain text and over
+// one under TLS: they are read in different ways.
+func TestRelay(t *testing.T) {
+	tests := map[string]func(*testing.T, *deployment){
+		"Types in text and binary":                  typesInTextAndBinary,
+		"Errors leave the session usable":           errorsLeaveTheSessionUsable,
+		"Copy in and out":                           copyInAndOut,
+		"Pipeline":                                  pipeline,
+		"Large pipeline in both directions at once": largePipelineInBothDirectionsAtOnce,
+		"Listen and notify":                         listenAndNotify,
+		"Notices and parameter status":              noticesAndParameterStatus,
+		"Large objects":                             largeObjects,
+		"Large objects by function calls":           largeObjectsByFunctionCalls,
+		"Large rows and parameters":                 largeRowsAndParameters,
+		"Function call is answered in its place":    functionCallIsAnsweredInItsPlace,
+		"Messages in tiny pieces":                   messagesInTinyPieces,
+	}
+	for _, mode := range []string{"disable", "verify-full"} {
+		for name, test := range tests {
+			t.Run(mode+"/"+name, func(t *testing.T) {
+				d := deploy(t)
+				d.mode = mode
+				test(t, d)
+			})
+		}
+	}
+}
+
+func typesInTextAndBinary(t *testing.T, d *deployment) {
+	conn, _ := d.session()
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeExec, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeCacheStatement} {
 		var (
 			i    int64
@@ -47,8 +75,8 @@ func TestTypesInTextAndBinary(t *testing.T) {
 	}
 }
 
-func TestErrorsLeaveTheSessionUsable(t *testing.T) {
-	conn, _ := deploy(t).session()
+func errorsLeaveTheSessionUsable(t *testing.T, d *deployment) {
+	conn, _ := d.session()
 	_, err := conn.Exec(t.Context(), "select 1/0")
 	if e := asPgError(t, err); e.Code != "22012" {
 		t.Fatalf("got %v", e)
@@ -60,8 +88,7 @@ func TestErrorsLeaveTheSessionUsable(t *testing.T) {
 	scalar[int](t, conn, "select 1")
 }
 
-func TestCopyInAndOut(t *testing.T) {
-	d := deploy(t)
+func copyInAndOut(t *testing.T, d *deployment) {
 	conn, l := d.session()
 	if _, err := conn.Exec(t.Context(), "create temp table c (n int, s text)"); err != nil {
 		t.Fatal(err)
@@ -104,8 +131,8 @@ type iotestErr struct{}
 
 func (iotestErr) Read([]byte) (int, error) { return 0, errors.New("the client's source failed") }
 
-func TestPipeline(t *testing.T) {
-	conn, _ := deploy(t).session()
+func pipeline(t *testing.T, d *deployment) {
+	conn, _ := d.session()
 	p := conn.PgConn().StartPipeline(t.Context())
 	for i := range 500 {
 		p.SendQueryParams(fmt.Sprintf("select %d", i), nil, nil, nil, nil)
@@ -158,9 +185,8 @@ func TestPipeline(t *testing.T) {
 	scalar[int](t, conn, "select 1")
 }
 
-func TestLargePipelineInBothDirectionsAtOnce(t *testing.T) {
+func largePipelineInBothDirectionsAtOnce(t *testing.T, d *deployment) {
 	// Neither side reads before it has written: only a proxy that pumps both ways gets through.
-	d := deploy(t)
 	conn, _ := d.session()
 	raw := hijack(t, conn)
 	value := strings.Repeat("v", 64<<10)
@@ -195,8 +221,8 @@ func hijack(t testing.TB, conn *pgx.Conn) io.ReadWriteCloser {
 	return h.Conn
 }
 
-func TestListenAndNotify(t *testing.T) {
-	conn, _ := deploy(t).session()
+func listenAndNotify(t *testing.T, d *deployment) {
+	conn, _ := d.session()
 	if _, err := conn.Exec(t.Context(), "listen news"); err != nil {
 		t.Fatal(err)
 	}
@@ -212,8 +238,7 @@ func TestListenAndNotify(t *testing.T) {
 	}
 }
 
-func TestNoticesAndParameterStatus(t *testing.T) {
-	d := deploy(t)
+func noticesAndParameterStatus(t *testing.T, d *deployment) {
 	c := d.as(d.credential(d.project("shop"), nil))
 	var notices []string
 	c.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notices = append(notices, n.Message) }
@@ -237,8 +262,8 @@ func TestNoticesAndParameterStatus(t *testing.T) {
 	}
 }
 
-func TestLargeObjects(t *testing.T) {
-	conn, _ := deploy(t).session()
+func largeObjects(t *testing.T, d *deployment) {
+	conn, _ := d.session()
 	tx, err := conn.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -265,8 +290,7 @@ func TestLargeObjects(t *testing.T) {
 	}
 }
 
-func TestLargeObjectsByFunctionCalls(t *testing.T) {
-	d := deploy(t)
+func largeObjectsByFunctionCalls(t *testing.T, d *deployment) {
 	l := d.credential(d.project("shop"), nil)
 	own := login{host: l.host, password: postgres.Password}
 	own.PgUsername = "postgres"
@@ -282,8 +306,8 @@ func TestLargeObjectsByFunctionCalls(t *testing.T) {
 	}
 }
 
-func TestLargeRowsAndParameters(t *testing.T) {
-	conn, _ := deploy(t).session()
+func largeRowsAndParameters(t *testing.T, d *deployment) {
+	conn, _ := d.session()
 	const size = 50 << 20
 	big := bytes.Repeat([]byte("0123456789abcdef"), size/16)
 	var back []byte
@@ -295,8 +319,7 @@ func TestLargeRowsAndParameters(t *testing.T) {
 	}
 }
 
-func TestFunctionCallIsAnsweredInItsPlace(t *testing.T) {
-	d := deploy(t)
+func functionCallIsAnsweredInItsPlace(t *testing.T, d *deployment) {
 	conn, l := d.session()
 	raw := hijack(t, conn)
 	call := binary.BigEndian.AppendUint32(nil, 1598) // random()
@@ -358,8 +381,8 @@ func TestBrokenFramesEndTheSession(t *testing.T) {
 	}
 }
 
-func TestMessagesInTinyPieces(t *testing.T) {
-	conn, _ := deploy(t).session()
+func messagesInTinyPieces(t *testing.T, d *deployment) {
+	conn, _ := d.session()
 	raw := hijack(t, conn)
 	message := wire.AppendBody(nil, wire.Query, []byte("select 'piecemeal'\x00"))
 	for i := range message {

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+)
+
+// upstreamPump is the state of toClient.
+type upstreamPump struct {
+	*session
+	scan  wire.Scanner
+	buf   buffer
+	fatal bool // the upstream has said why it closes
+}
+
+// toClient relays what the upstream sends until the session ends, says why
+// it does, and stops the other pump.
+func (s *session) toClient() {
+	p := &upstreamPump{session: s}
+	defer p.buf.release()
+	why := p.relayAll()
+	s.mu.Lock()
+	s.over = true
+	silent := s.silent
+	s.settled.Broadcast()
+	s.mu.Unlock()
+	past := time.Unix(1, 0)
+	_ = s.raw.SetReadDeadline(past)
+	_ = s.upstream.SetWriteDeadline(past)
+
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	_ = s.raw.SetWriteDeadline(time.Now().Add(farewell))
+	if why != nil && !silent && p.finishFrame() {
+		if _, err := s.client.Write(why.appendTo(nil)); err != nil {
+			return
+		}
+	}
+	_ = s.client.CloseWrite()
+}
+
+// relayAll relays, and returns what the client is to be told in the end, nil
+// when nothing.
+func (p *upstreamPump) relayAll() *refusal {
+	if why := p.ending.Load(); why != nil {
+		return why
+	}
+	if !p.write(p.hello) {
+		return p.ending.Load()
+	}
+	p.hello = nil
+	for {
+		err := p.buf.fill(p.upstream, &p.scan)
+		if why := p.ending.Load(); why != nil {
+			return why
+		}
+		more := p.relay()
+		if why := p.ending.Load(); why != nil {
+			return why
+		}
+		if !more || p.finished() {
+			return nil
+		}
+		if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			continue
+		}
+		p.mu.Lock()
+		p.lost = true
+		p.mu.Unlock()
+		if p.fatal {
+			return nil
+		}
+		return fatal(codeConnectionFailure, "Connect again.", "upstream connection lost: %s", lostReason(err))
+	}
+}
+
+// relay sends on what is in the buffer, except the start of a frame whose
+// kind cannot be told yet.
+func (p *upstreamPump) relay() bool {
+	data, done := p.buf.bytes(), 0
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.mu.Lock()
+	for done < len(data) {
+		if !p.scan.AtBoundary() {
+			done += p.scan.Skip(data[done:])
+			continue
+		}
+		if h, ok, _ := wire.ParseHeader(data[done:]); ok && h.Type == wire.ReadyForQuery && len(data)-done < wire.HeaderSize+1 {
+			break // its one byte counts
+		}
+		h, ok, err := p.scan.Next(data[done:])
+		if err != nil {
+			p.mu.Unlock()
+			p.end(fatal(codeConnectionFailure, "", "upstream broke the protocol: %s", err))
+			return false
+		}
+		if !ok {
+			break
+		}
+		done += wire.HeaderSize
+		body := data[done:min(len(data), done+h.Body)]
+		switch h.Type {
+		case wire.ReadyForQuery:
+			var status byte
+			if len(body) > 0 {
+				status = body[0]
+			}
+			p.ledger.received(h.Type, status)
+			p.settled.Broadcast()
+		case wire.ErrorResponse:
+			p.ledger.received(h.Type, 0)
+			severity := wire.ParseReport(body).Severity
+			p.fatal = severity == wire.SeverityFatal || severity == "PANIC"
+		case wire.CopyInResponse, wire.CopyBothResp:
+			p.ledger.received(h.Type, 0)
+		}
+	}
+	p.partial = !p.scan.AtBoundary()
+	p.mu.Unlock()
+	if done == 0 {
+		return true
+	}
+	if _, err := p.client.Write(data[:done]); err != nil {
+		p.end(fatal(codeConnectionFailure, "", "client connection lost"))
+		return false
+	}
+	p.buf.consume(done)
+	return true
+}
+
+// finished reports whether the session has reached the end that somebody
+// waits for.
+func (p *upstreamPump) finished() bool {
+	p.mu.Lock()
+	leaving, drained := p.leaving && p.ledger.done(), p.draining && p.ledger.idle()
+	p.mu.Unlock()
+	if drained {
+		p.end(shuttingDown())
+	}
+	return leaving
+}
+
+func (p *upstreamPump) write(b []byte) bool {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if _, err := p.client.Write(b); err != nil {
+		p.end(fatal(codeConnectionFailure, "", "client connection lost"))
+		return false
+	}
+	return true
+}
+
+// finishFrame brings the client's stream to a frame boundary, so that it can
+// be told something, as far as that works within the time of a farewell.
+// writing must be held.
+func (p *upstreamPump) finishFrame() bool {
+	if p.scan.AtBoundary() {
+		return true
+	}
+	_ = p.upstream.SetReadDeadline(time.Now().Add(farewell / 2))
+	for !p.scan.AtBoundary() {
+		if p.buf.n == 0 {
+			if err := p.buf.fill(p.upstream, &p.scan); err != nil && p.buf.n == 0 {
+				return false
+			}
+		}
+		n := p.scan.Skip(p.buf.bytes())
+		if _, err := p.client.Write(p.buf.bytes()[:n]); err != nil {
+			return false
+		}
+		p.buf.consume(n)
+	}
+	return true
+}
+
+func lostReason(err error) string {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "the server closed the connection"
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err.Error()
+	}
+	return err.Error()
+}
