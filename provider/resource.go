@@ -48,7 +48,8 @@ type Type struct {
 	Pattern   string // RE2
 	// Format names a check beyond the pattern: "date-time", "future"
 	// (a date-time that must lie ahead), "cidr", "host", "hostname",
-	// "https-url", "pg-identifier", "relation", "predicate", "query-hash".
+	// "https-url", "pg-identifier", "relation", "predicate", "query-hash",
+	// "statement" (a kind of statement), "event" (an event type).
 	Format    string
 	Unordered bool // an array whose order means nothing
 	// Short is the field an object may be written as alone: a CIDR entry may
