@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -111,6 +112,20 @@ func TestNumbersThatWouldTakeLongToReadAreRefused(t *testing.T) {
 		s.send("PUT", path, `{"spend_limit":`+number+`}`).want(400, "INVALID_INPUT")
 	}
 	s.send("PUT", path, `{"spend_limit":1e2}`).want(200, "")
+}
+
+func TestBodyFullOfMistakesGetsAShortAnswer(t *testing.T) {
+	s := serve(t)
+	var body strings.Builder
+	body.WriteString(`{"spend_limit":1`)
+	for i := range 100_000 {
+		fmt.Fprintf(&body, `,"f%d":0`, i)
+	}
+	body.WriteString("}")
+	r := s.send("PUT", "/v1/organizations/"+s.org+"/spend-limit", body.String()).want(400, "INVALID_INPUT")
+	if n := len(r.fields()); n != maxReported {
+		t.Errorf("%d mistakes are listed, want %d", n, maxReported)
+	}
 }
 
 func TestSecretsAreNotQuotedBack(t *testing.T) {

@@ -27,8 +27,14 @@ type admission struct {
 	errors []fieldError
 }
 
+// maxReported bounds how many mistakes one refusal lists: a body may hold
+// hundreds of thousands.
+const maxReported = 100
+
 func (a *admission) refuse(path, format string, args ...any) {
-	a.errors = append(a.errors, fieldError{path, fmt.Sprintf(format, args...)})
+	if len(a.errors) < maxReported {
+		a.errors = append(a.errors, fieldError{path, fmt.Sprintf(format, args...)})
+	}
 }
 
 func (a *admission) value(s *shape, value any, path string) any {
@@ -87,6 +93,9 @@ func (a *admission) object(s *shape, object map[string]any, path string) any {
 	}
 	sort.Strings(names)
 	for _, name := range names {
+		if len(a.errors) == maxReported {
+			break
+		}
 		value := object[name]
 		field, known := s.fields[name]
 		if !known {
@@ -103,7 +112,8 @@ func (a *admission) object(s *shape, object map[string]any, path string) any {
 		out[name] = a.value(field, value, join(path, name))
 	}
 	for _, name := range s.required {
-		if _, ok := out[name]; !ok {
+		value, given := object[name]
+		if field := s.fields[name]; !given || value == nil && (field == nil || !field.nullable) {
 			a.refuse(join(path, name), "is required")
 		}
 	}
