@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,8 @@ import (
 
 // BeamOptions say how to run the server.
 type BeamOptions struct {
-	Args []string // more flags for `pgbeam dev`
+	Args     []string // more flags for `pgbeam dev`
+	LogLevel string   // "debug" when empty, which writes the most
 }
 
 // Beam is a running `pgbeam dev` with a data folder of its own.
@@ -73,7 +75,7 @@ func (b *Beam) start(ctx context.Context) error {
 	if err := os.Remove(readyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err // one that a killed server left would be taken for news
 	}
-	args := append([]string{"dev", "--data", filepath.Join(b.Dir, "data"), "--api", b.api, "--listen", b.Proxy, "--org", b.Org, "--ready-file", readyFile, "--log-level", "debug"}, b.options.Args...)
+	args := append([]string{"dev", "--data", filepath.Join(b.Dir, "data"), "--api", b.api, "--listen", b.Proxy, "--org", b.Org, "--ready-file", readyFile, "--log-level", cmp.Or(b.options.LogLevel, "debug")}, b.options.Args...)
 	cmd := exec.Command(program, args...)
 	cmd.Stderr = b.log // standard output has the first API key, once
 	cmd.SysProcAttr = diesWithUs()

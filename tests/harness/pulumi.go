@@ -26,27 +26,35 @@ type Pulumi struct {
 	Env []string
 }
 
-// home is made once per test process: installing a plugin copies it.
-var home = sync.OnceValues(func() (string, error) {
-	tools, err := tools()
-	if err != nil {
-		return "", err
-	}
-	plugin, err := Build("github.com/pgbeam/pulumi-pgbeam/provider/cmd/pulumi-resource-pgbeam")
-	if err != nil {
-		return "", err
-	}
-	dir, err := scratch("pulumi-home")
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command(filepath.Join(tools, "pulumi"), "plugin", "install", "resource", "pgbeam", PluginVersion, "--file", plugin, "--non-interactive")
-	cmd.Env = append(os.Environ(), "PULUMI_HOME="+dir, "PULUMI_SKIP_UPDATE_CHECK=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("install plugin: %w\n%s", err, out)
-	}
-	return dir, nil
-})
+// plugin is the import path of the plugin of this tree.
+const plugin = "github.com/pgbeam/pulumi-pgbeam/provider/cmd/pulumi-resource-pgbeam"
+
+var homes sync.Map // import path of a plugin -> func() (string, error)
+
+// home is a PULUMI_HOME with a plugin installed, made once per test process.
+func home(plugin string) (string, error) {
+	once, _ := homes.LoadOrStore(plugin, sync.OnceValues(func() (string, error) {
+		tools, err := tools()
+		if err != nil {
+			return "", err
+		}
+		program, err := Build(plugin)
+		if err != nil {
+			return "", err
+		}
+		dir, err := scratch("pulumi-home")
+		if err != nil {
+			return "", err
+		}
+		cmd := exec.Command(filepath.Join(tools, "pulumi"), "plugin", "install", "resource", "pgbeam", PluginVersion, "--file", program, "--non-interactive")
+		cmd.Env = append(os.Environ(), "PULUMI_HOME="+dir, "PULUMI_SKIP_UPDATE_CHECK=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("install plugin: %w\n%s", err, out)
+		}
+		return dir, nil
+	}))
+	return once.(func() (string, error))()
+}
 
 // PluginVersion is what the SDKs of this tree ask for.
 const PluginVersion = "0.1.0"
@@ -60,14 +68,20 @@ var tools = sync.OnceValues(func() (string, error) {
 // NewPulumi gives a test a backend of its own. env is added to every run.
 func NewPulumi(t testing.TB, env ...string) *Pulumi {
 	t.Helper()
-	home, err := home()
+	return NewPulumiWith(t, plugin, env...)
+}
+
+// NewPulumiWith is NewPulumi with another program in the plugin's place.
+func NewPulumiWith(t testing.TB, plugin string, env ...string) *Pulumi {
+	t.Helper()
+	home, err := home(plugin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	backend := t.TempDir()
 	return &Pulumi{Backend: backend, Env: append([]string{
 		"PULUMI_HOME=" + home, "PULUMI_BACKEND_URL=file://" + backend, "PULUMI_CONFIG_PASSPHRASE=" + Canary("passphrase"),
-		"PULUMI_SKIP_UPDATE_CHECK=1", "PULUMI_SKIP_CONFIRMATIONS=true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true", "NO_COLOR=1",
+		"PULUMI_SKIP_UPDATE_CHECK=1", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true", "NO_COLOR=1",
 	}, env...)}
 }
 

@@ -64,6 +64,7 @@ func TestBadInputFailsAtPreview(t *testing.T) {
 				t.Errorf("pulumi %v says about %s %v:\n%s\nwant all of %q in it", command, c.kind, c.with, message, c.wants)
 			}
 		}
+		t.Log(r.Both())
 		harness.Secrets{"password": password}.NotIn(t, "the messages", []byte(r.Both()))
 	}
 	for _, r := range gate.Requests() {
