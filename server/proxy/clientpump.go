@@ -82,7 +82,7 @@ func (p *clientPump) relay(data []byte) (done int, more bool) {
 			break
 		}
 		if runs(h.Type) {
-			if !p.permitted() {
+			if !p.permitted() || executes(h.Type) && !p.paced() {
 				return done, false
 			}
 			if h.Type == wire.FunctionCall && p.id.credentialID != "" {
@@ -113,6 +113,12 @@ func runs(typ byte) bool {
 		return true
 	}
 	return false
+}
+
+// executes reports whether a frame counts as a statement: once per
+// execution, not for its preparation.
+func executes(typ byte) bool {
+	return typ == wire.Query || typ == wire.Execute || typ == wire.FunctionCall
 }
 
 // note enters a frame in the ledger. One that could run something waits for

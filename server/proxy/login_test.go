@@ -346,6 +346,26 @@ func TestProjectConnectionLimit(t *testing.T) {
 	})
 }
 
+func TestProjectQueryRate(t *testing.T) {
+	d := deploy(t)
+	p := d.project("shop", func(p *store.Project, _ *store.Database) { p.QueriesPerSecond, p.BurstSize = 1, 5 })
+	conn := d.connect(d.as(d.credential(p, nil)))
+	var err error
+	ran := 0
+	for ; err == nil && ran < 20; ran++ {
+		_, err = conn.Exec(t.Context(), "select 1", pgx.QueryExecModeSimpleProtocol)
+	}
+	wantError(t, asPgError(t, err), "FATAL", "53400", "query rate limit exceeded")
+	if ran < 6 {
+		t.Fatalf("refused at statement %d of a burst of 5", ran)
+	}
+	d.changeProject(p, func(p *store.Project) { p.QueriesPerSecond = 0 })
+	conn = d.connect(d.as(d.credential(p, nil)))
+	for range 50 {
+		scalar[int](t, conn, "select 1")
+	}
+}
+
 func TestConnectionsAndUseAreReported(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop")

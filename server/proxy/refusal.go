@@ -43,6 +43,7 @@ const (
 	codeNoDatabase        = "3D000"
 	codePrivilege         = "42501"
 	codeTooMany           = "53300"
+	codeRateExceeded      = "53400"
 	codeShutdown          = "57P01"
 	codeCannotNow         = "57P03"
 )

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
@@ -30,6 +32,8 @@ type project struct {
 	id     string
 	view   atomic.Pointer[view]
 	newest atomic.Int64 // revision that was announced; ahead of view's until it is loaded
+
+	queries atomic.Pointer[rate.Limiter] // statements; nil without a limit
 
 	loading  sync.Mutex
 	mu       sync.Mutex
@@ -70,6 +74,7 @@ func (r *registry) install(v *view) (p *project, fresh bool) {
 	p = r.projects[v.project.ID]
 	if p == nil {
 		p = &project{id: v.project.ID, sessions: map[*session]struct{}{}}
+		p.setRate(v)
 		p.view.Store(v)
 		r.projects[p.id] = p
 		r.mu.Unlock()
@@ -87,6 +92,7 @@ func (p *project) replace(v *view) {
 		p.mu.Unlock()
 		return
 	}
+	p.setRate(v)
 	p.view.Store(v)
 	affected := make([]*session, 0, len(p.sessions))
 	for s := range p.sessions {
@@ -224,6 +230,22 @@ func (r *registry) remove(id string) {
 		return
 	}
 	p.replace(&view{project: store.Project{ID: id}, ended: gone})
+}
+
+// setRate applies the project's limit of statements a second. A limit that
+// has not changed keeps its account.
+func (p *project) setRate(v *view) {
+	limit, burst := rate.Limit(v.project.QueriesPerSecond), int(v.project.BurstSize)
+	if limit == 0 {
+		p.queries.Store(nil)
+		return
+	}
+	if burst == 0 {
+		burst = int(limit)
+	}
+	if l := p.queries.Load(); l == nil || l.Limit() != limit || l.Burst() != burst {
+		p.queries.Store(rate.NewLimiter(limit, burst))
+	}
 }
 
 // take takes a place for one more connection, nil, or says why there is none.

@@ -146,6 +146,15 @@ func (s *session) permitted() bool {
 	return s.ending.Load() == nil
 }
 
+// paced takes one statement from the project's rate.
+func (s *session) paced() bool {
+	if l := s.proj.queries.Load(); l != nil && !l.Allow() {
+		s.end(fatal(codeRateExceeded, "Send fewer queries a second, or raise the project's limit.", "query rate limit exceeded"))
+		return false
+	}
+	return true
+}
+
 // end stops the session for a reason that the client is told. What runs
 // upstream is cancelled: nothing of a session outlives it.
 func (s *session) end(why *refusal) {

@@ -10,9 +10,6 @@ type Scanner struct {
 // AtBoundary reports whether the next byte starts a frame.
 func (s *Scanner) AtBoundary() bool { return s.left == 0 }
 
-// Left returns how many bytes of the current body are still to come.
-func (s *Scanner) Left() int { return s.left }
-
 // Skip passes over what b has of the current body and returns its length.
 func (s *Scanner) Skip(b []byte) int {
 	n := min(len(b), s.left)
