@@ -30,6 +30,19 @@ func TestNodeSDKCompiles(t *testing.T) {
 	if got := strings.TrimSpace(out); got != "function,function,function,function" {
 		t.Errorf("the package exports %s", got)
 	}
+	// The program of the README is what people paste first.
+	readme, err := os.ReadFile(filepath.Join(harness.Root(), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, source, found := strings.Cut(string(readme), "```typescript\n")
+	source, _, closed := strings.Cut(source, "\n```")
+	if !found || !closed {
+		t.Fatal("the README has no TypeScript program")
+	}
+	write(t, filepath.Join(program, "index.ts"), source)
+	write(t, filepath.Join(program, "tsconfig.json"), `{"compilerOptions": {"strict": true, "noEmit": true, "skipLibCheck": true, "target": "es2022", "module": "nodenext"}, "files": ["index.ts"]}`)
+	harness.Run(t, harness.Command{Dir: program, Args: []string{filepath.Join(sdk, "node_modules", ".bin", "tsc"), "--project", "."}})
 }
 
 func TestGoSDKCompiles(t *testing.T) {
