@@ -7,8 +7,7 @@ bench=${BENCH:-.}
 
 echo "==> Units"
 go list ./... | grep -v '^github.com/pgbeam/pulumi-pgbeam/tests' |
-	xargs go test -run '^$' -bench "$bench" -benchmem -timeout 30m |
-	grep -v 'no test files'
+	xargs go test -run '^$' -bench "$bench" -benchmem -timeout 30m
 
 echo "==> Whole programs, beside the engine's floor, and statements beside PostgreSQL itself"
 go test -run '^$' -bench "$bench" -benchtime 1x -p 1 -timeout 60m ./tests/...
