@@ -415,13 +415,15 @@ func TestHalfClosedClientStillGetsItsAnswer(t *testing.T) {
 
 func TestTerminateLetsTheStatementFinish(t *testing.T) {
 	// As with PostgreSQL itself: what was asked before Terminate is done.
-	d := deploy(t)
-	conn, _ := d.session()
+	obs := direct(t)
+	if _, err := obs.Exec(t.Context(), "drop table if exists farewell"); err != nil {
+		t.Fatal(err)
+	}
+	conn, _ := deploy(t).session()
 	raw := hijack(t, conn)
 	message := wire.AppendBody(nil, wire.Query, []byte("create table farewell as select 1 as one from pg_sleep(0.2)\x00"))
 	send(t, raw, wire.AppendTerminate(message))
 	raw.Close()
-	obs := direct(t)
 	eventually(t, "the last statement is done", func() bool {
 		return scalar[bool](t, obs, "select to_regclass('farewell') is not null")
 	})

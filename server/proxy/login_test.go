@@ -280,8 +280,11 @@ func TestOnlyProjectNeedsNoName(t *testing.T) {
 func TestDatabaseIsChosenByName(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop")
-	if _, err := direct(t).Exec(t.Context(), "create database reporting"); err != nil {
-		t.Fatal(err)
+	admin := direct(t)
+	for _, sql := range []string{"drop database if exists reporting with (force)", "create database reporting"} {
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
 	}
 	d.update(func(tx store.Tx) error {
 		list, _, _, err := tx.Databases().List(p.ID, store.Page{})
