@@ -19,6 +19,9 @@ func (q *quickstart) down() error {
 		fmt.Println("Nothing is up.")
 		return nil
 	}
+	if err := q.foreign(); err != nil {
+		return err
+	}
 	step("Stopping the server and PostgreSQL")
 	if err := q.stopServer(); err != nil {
 		return err
@@ -36,7 +39,7 @@ func (q *quickstart) down() error {
 	if err := localpg.Remove(filepath.Join(q.dir, "postgres")); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(q.dir); err != nil {
+	if err := q.removeFolder(); err != nil {
 		return err
 	}
 	note(".pgbeam")
@@ -47,4 +50,21 @@ func (q *quickstart) down() error {
 		}
 	}
 	return nil
+}
+
+// removeFolder removes .pgbeam, and last in it the file that says it is ours,
+// so that a removal that was cut short can be repeated.
+func (q *quickstart) removeFolder() error {
+	entries, err := os.ReadDir(q.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if path := filepath.Join(q.dir, e.Name()); path != q.file() {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+	}
+	return os.RemoveAll(q.dir)
 }

@@ -29,6 +29,33 @@ func (q *quickstart) read() error {
 	return nil
 }
 
+// claim makes .pgbeam ours. A person may keep a "pgbeam dev" of their own there:
+// it is the folder that the command takes by default.
+func (q *quickstart) claim() error {
+	if err := q.foreign(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(q.dir, 0o711); err != nil {
+		return err
+	}
+	return q.save()
+}
+
+// foreign is an error when .pgbeam holds something that up did not make.
+func (q *quickstart) foreign() error {
+	entries, err := os.ReadDir(q.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(q.file()); errors.Is(err, fs.ErrNotExist) && len(entries) > 0 {
+		return fmt.Errorf("%s was not made by make up (a \"pgbeam dev\" of yours?): move it away first", q.dir)
+	}
+	return nil
+}
+
 // save writes what is kept in one step; only the owner may read it.
 func (q *quickstart) save() error {
 	text, err := json.MarshalIndent(q.kept, "", "  ")

@@ -74,7 +74,7 @@ func (q *quickstart) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(q.dir, 0o711); err != nil {
+	if err := q.claim(); err != nil {
 		return err
 	}
 	step("Pulumi")
