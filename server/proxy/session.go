@@ -87,6 +87,9 @@ func (s *session) run() {
 	if s.ending.Load() != nil { // ended between join and here
 		s.end(s.ending.Load())
 	}
+	log := s.srv.log.With("project", s.proj.id, "credential", s.id.credentialID, "client", s.id.addr.String())
+	log.Debug("session opened")
+	began := time.Now()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -105,6 +108,11 @@ func (s *session) run() {
 	s.srv.unregister(s)
 	s.proj.giveBack()
 	s.srv.reports.connections(s.proj.id, -1)
+	reason := "client left"
+	if why := s.ending.Load(); why != nil {
+		reason = why.Message
+	}
+	log.Debug("session closed", "reason", reason, "lasted", time.Since(began))
 }
 
 // recheck asks the view in force whether the session may go on, now and until
