@@ -37,9 +37,7 @@ func (v *provider) check(ctx context.Context, req p.CheckRequest) (p.CheckRespon
 	}
 	shown := spread(property.New(inputs)).AsMap()
 	c.fields(nil, r.Title, r.inputs(), shown, req.State)
-	if len(c.failures) == 0 {
-		c.rules(r, shown)
-	}
+	c.rules(r, shown)
 	return p.CheckResponse{Inputs: markSecrets(r.Properties, inputs), Failures: c.failures}, nil
 }
 

@@ -30,7 +30,7 @@ var spendLimitResource = Resource{
 			Name:        "spendLimit",
 			Wire:        "spend_limit",
 			Description: "What usage beyond the plan may cost in a calendar month (UTC), in US dollars, cents permitted. 0 permits no such usage, which is not the same as null or absent: those lift the limit.",
-			Type:        Type{Kind: Number},
+			Type:        Type{Kind: Number, Minimum: new(0.0)},
 			Input:       true,
 			Output:      true,
 			Nullable:    true,

@@ -90,7 +90,8 @@ type propertyNote struct {
 	Unordered   bool      `yaml:"unordered"`
 	Omit        bool      `yaml:"omit"` // the resource does not have it
 	Format      name      `yaml:"format"`
-	Except      []name    `yaml:"except"` // enum values that no program may set
+	Except      []name    `yaml:"except"`  // enum values that no program may set
+	Minimum     *float64  `yaml:"minimum"` // of numbers, where the service refuses less and the document does not say so
 	Clear       yaml.Node `yaml:"clear"`
 	Default     yaml.Node `yaml:"default"`
 }

@@ -71,7 +71,7 @@ func (b *builder) mark(p *property, n *propertyNote) error {
 	if !n.Default.IsZero() {
 		p.def = &n.Default
 	}
-	if n.Format.string == "" && !n.Unordered && len(n.Except) == 0 {
+	if n.Format.string == "" && !n.Unordered && len(n.Except) == 0 && n.Minimum == nil {
 		return nil
 	}
 	t := *p.typ // the named type stays as it is
@@ -85,6 +85,9 @@ func (b *builder) mark(p *property, n *propertyNote) error {
 		t.format = n.Format.string
 	}
 	t.unordered = t.unordered || n.Unordered
+	if n.Minimum != nil {
+		t.minimum = n.Minimum
+	}
 	for _, not := range n.Except {
 		i := slices.Index(t.enum, not.string)
 		if i < 0 {
