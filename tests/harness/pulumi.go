@@ -85,6 +85,26 @@ func NewPulumiWith(t testing.TB, plugin string, env ...string) *Pulumi {
 	}, env...)}
 }
 
+// Tools is the folder with the pulumi that runs.
+func (p *Pulumi) Tools(t testing.TB) string {
+	t.Helper()
+	dir, err := tools()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Variables is Env by name.
+func (p *Pulumi) Variables() map[string]string {
+	out := map[string]string{}
+	for _, pair := range p.Env {
+		name, value, _ := strings.Cut(pair, "=")
+		out[name] = value
+	}
+	return out
+}
+
 // Stack is one stack of a program.
 type Stack struct {
 	*Pulumi
