@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,20 +49,8 @@ func TestServeWithAFile(t *testing.T) {
 			key = word
 		}
 	}
-	p := start(t, "serve", "-c", config)
-	api := ""
-	for {
-		line, err := p.stdout.ReadString('\n')
-		if err != nil {
-			t.Fatalf("%v: %s", err, p.stderr.String())
-		}
-		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == "API" {
-			api = fields[1]
-		}
-		if strings.HasPrefix(strings.TrimSpace(line), "Store") {
-			break
-		}
-	}
+	p, said := serveUntilReady(t, "-c", config)
+	api := regexp.MustCompile(`https?://\S+`).FindString(said)
 	var plan struct {
 		Plan string `json:"plan"`
 	}

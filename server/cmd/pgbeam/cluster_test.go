@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
+)
+
+// serveUntilReady starts "pgbeam serve" and returns what it printed.
+func serveUntilReady(t *testing.T, args ...string) (*process, string) {
+	t.Helper()
+	p := start(t, append([]string{"serve"}, args...)...)
+	var text strings.Builder
+	for {
+		line, err := p.stdout.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%v: %s", err, p.stderr.String())
+		}
+		text.WriteString(line)
+		if strings.HasPrefix(strings.TrimSpace(line), "Store") {
+			return p, text.String()
+		}
+	}
+}
+
+// One process serves the API, another is the proxy, and they share nothing but
+// a PostgreSQL and the encryption keys: what the one is told, the other does.
+func TestAPIAndProxyInTwoProcesses(t *testing.T) {
+	data := dataFolder(t)
+	pg, err := localpg.Start(t.Context(), localpg.Options{Dir: filepath.Join(data, "postgres"), Password: "canary-store-password"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pg.Stop()
+	if err := localpg.LoadSample(t.Context(), pg, "canary-app-password"); err != nil {
+		t.Fatal(err)
+	}
+	admin := connect(t, pg.URL("postgres"))
+	if _, err := admin.Exec(t.Context(), "create database store"); err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(data, "shared-keys.json")
+	if status, _, stderr := runs(t, nil, "secrets", "rotate", "--key-file", keys); status != 0 {
+		t.Fatal(stderr)
+	}
+	shared := []string{"--store", pg.URL("store"), "--key-file", keys, "--data", data}
+	if status, stdout, stderr := runs(t, nil, append([]string{"migrate"}, shared...)...); status != 0 || strings.Contains(stdout, "canary") {
+		t.Fatalf("migrate: %d, %s%s", status, stdout, stderr)
+	}
+	status, stdout, stderr := runs(t, nil, append([]string{"keys", "create", "--org", "org_acme"}, shared...)...)
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	key := regexp.MustCompile(`pgb_\w+`).FindString(stdout)
+
+	proxy, said := serveUntilReady(t, append([]string{"--roles", "proxy", "--listen", "127.0.0.1:0", "--self-signed"}, shared...)...)
+	port := regexp.MustCompile(`as localhost:(\d+)`).FindStringSubmatch(said)
+	if port == nil || strings.Contains(said, "canary") {
+		t.Fatalf("the proxy says:\n%s", said)
+	}
+	api, said := serveUntilReady(t, append([]string{"--roles", "api", "--api", "127.0.0.1:0", "--public-host", "localhost", "--public-port", port[1]}, shared...)...)
+	url := regexp.MustCompile(`http://\S+`).FindString(said)
+
+	r := ready{APIURL: url, APIKey: key, OrgID: "org_acme", Postgres: &samplePostgres{pg.Host, pg.Port, localpg.SampleDatabase, localpg.SampleUser, "canary-app-password"}}
+	session := connect(t, agent(t, r))
+	var n int
+	if err := session.QueryRow(t.Context(), "select count(*) from customers").Scan(&n); err != nil || n != 240 {
+		t.Fatalf("through the other process: %d, %v", n, err)
+	}
+
+	var projects struct {
+		Projects []struct {
+			ID string `json:"id"`
+		} `json:"projects"`
+	}
+	call(t, http.MethodGet, url+"/v1/projects?org_id=org_acme", key, nil, &projects)
+	if len(projects.Projects) != 1 {
+		t.Fatalf("%d projects", len(projects.Projects))
+	}
+	if got := call(t, http.MethodPatch, url+"/v1/projects/"+projects.Projects[0].ID, key, map[string]any{"agents_disabled": true}, nil); got != http.StatusOK {
+		t.Fatalf("disabling agents gets %d", got)
+	}
+	for deadline := time.Now().Add(5 * time.Second); session.Ping(context.Background()) == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the kill-switch of the API process does not reach the proxy process")
+		}
+	}
+	for _, p := range []*process{api, proxy} {
+		if err := p.end(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(p.stderr.String(), "canary") {
+			t.Errorf("a password is in the log:\n%s", p.stderr.String())
+		}
+	}
+}
