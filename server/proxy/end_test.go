@@ -39,6 +39,17 @@ func endings() []ending {
 		{"kill-switch", "agents are disabled for this project", func(d *deployment, l login) {
 			d.changeProject(store.Project{ID: l.ProjectID}, func(p *store.Project) { p.AgentsDisabled = true })
 		}},
+		{"spend limit", "spend limit reached", func(d *deployment, l login) {
+			d.update(func(tx store.Tx) error {
+				o, err := tx.Organizations().Get("", "org_1")
+				if err != nil {
+					return err
+				}
+				at := time.Now().UTC().Truncate(time.Microsecond)
+				o.SpendCappedAt = &at
+				return tx.Organizations().Update(o)
+			})
+		}},
 		{"suspend", "project suspended", func(d *deployment, l login) {
 			d.changeProject(store.Project{ID: l.ProjectID}, func(p *store.Project) { p.Status = "suspended" })
 		}},

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
@@ -462,6 +464,33 @@ func TestReplicationIsForTheUpstreamsOwnUsers(t *testing.T) {
 	c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
 	if _, err := d.connect(c).Exec(t.Context(), "IDENTIFY_SYSTEM"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestUpstreamThatIsDownIsReportedAndThenNotWaitedFor(t *testing.T) {
+	d := deploy(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := ln.Addr().(*net.TCPAddr).Port
+	ln.Close()
+	l := d.credential(d.project("shop", func(_ *store.Project, db *store.Database) { db.Host, db.Port = "127.0.0.1", port }), nil)
+	for range 3 {
+		wantError(t, d.refused(d.as(l)), "FATAL", "08001", "could not connect to upstream database at 127.0.0.1:"+itoa(port)+": connect: connection refused")
+	}
+	wantError(t, d.refused(d.as(l)), "FATAL", "08006", "upstream unavailable (circuit breaker open)")
+	wantError(t, d.refused(d.config(l.host, "postgres", postgres.Password, "postgres")), "FATAL", "08006", "upstream unavailable (circuit breaker open)")
+}
+
+func TestStoredPasswordThatTheUpstreamRefuses(t *testing.T) {
+	d := deploy(t)
+	l := d.credential(d.project("shop", func(_ *store.Project, db *store.Database) { db.Password = secret.NewText("outdated-secret") }), nil)
+	e := d.refused(d.as(l))
+	// Not 28P01: the client's own password was right.
+	wantError(t, e, "FATAL", "08006", `password authentication failed for user "postgres"`)
+	if !strings.Contains(e.Hint, "project's database") || strings.Contains(d.log.String(), "outdated-secret") {
+		t.Fatalf("hint %q", e.Hint)
 	}
 }
 

@@ -90,13 +90,16 @@ func (s *session) run() {
 	log := s.srv.log.With("project", s.proj.id, "credential", s.id.credentialID, "client", s.id.addr.String())
 	log.Debug("session opened")
 	began := time.Now()
+	down := &upstreamPump{session: s}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.toClient()
+		down.toClient()
 	}()
 	whole := s.toUpstream()
 	<-done
+	down.settle()
+	down.buf.release()
 	s.closeUpstream(whole)
 
 	s.mu.Lock()
@@ -211,20 +214,16 @@ func (s *session) cancel(ctx context.Context) {
 	s.mu.Unlock()
 }
 
-// closeUpstream leaves nothing running: a statement whose client is gone is
-// cancelled, except after Terminate, when the server finishes what it was
-// asked before. whole tells that the upstream is not in the middle of a
-// frame, where a Terminate could complete what must not be completed.
+// closeUpstream says goodbye upstream and closes. whole tells that the
+// upstream is not in the middle of a frame, where a Terminate could complete
+// what must not be completed.
 func (s *session) closeUpstream(whole bool) {
 	s.mu.Lock()
 	silent, lost := s.silent, s.lost
 	s.mu.Unlock()
-	if !silent {
-		s.cancel(s.srv.base)
-		if whole && !lost {
-			_ = s.upstream.SetWriteDeadline(time.Now().Add(farewell))
-			_, _ = s.upstream.Write(wire.AppendTerminate(nil))
-		}
+	if whole && !silent && !lost {
+		_ = s.upstream.SetWriteDeadline(time.Now().Add(farewell))
+		_, _ = s.upstream.Write(wire.AppendTerminate(nil))
 	}
 	s.upstream.Close()
 }

@@ -20,9 +20,8 @@ type upstreamPump struct {
 
 // toClient relays what the upstream sends until the session ends, says why
 // it does, and stops the other pump.
-func (s *session) toClient() {
-	p := &upstreamPump{session: s}
-	defer p.buf.release()
+func (p *upstreamPump) toClient() {
+	s := p.session
 	why := p.relayAll()
 	s.mu.Lock()
 	s.over = true
@@ -82,10 +81,30 @@ func (p *upstreamPump) relayAll() *refusal {
 // relay sends on what is in the buffer, except the start of a frame whose
 // kind cannot be told yet.
 func (p *upstreamPump) relay() bool {
-	data, done := p.buf.bytes(), 0
 	p.writing.Lock()
 	defer p.writing.Unlock()
+	done, err := p.account()
+	if err != nil {
+		p.end(fatal(codeConnectionFailure, "", "upstream broke the protocol: %s", err))
+		return false
+	}
+	if done == 0 {
+		return true
+	}
+	if _, err := p.client.Write(p.buf.bytes()[:done]); err != nil {
+		p.end(fatal(codeConnectionFailure, "", "client connection lost"))
+		return false
+	}
+	p.buf.consume(done)
+	return true
+}
+
+// account enters the frames in the buffer in the ledger and returns how much
+// of the buffer they are.
+func (p *upstreamPump) account() (done int, err error) {
+	data := p.buf.bytes()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	for done < len(data) {
 		if !p.scan.AtBoundary() {
 			done += p.scan.Skip(data[done:])
@@ -96,9 +115,7 @@ func (p *upstreamPump) relay() bool {
 		}
 		h, ok, err := p.scan.Next(data[done:])
 		if err != nil {
-			p.mu.Unlock()
-			p.end(fatal(codeConnectionFailure, "", "upstream broke the protocol: %s", err))
-			return false
+			return done, err
 		}
 		if !ok {
 			break
@@ -122,16 +139,42 @@ func (p *upstreamPump) relay() bool {
 		}
 	}
 	p.partial = !p.scan.AtBoundary()
-	p.mu.Unlock()
-	if done == 0 {
-		return true
+	return done, nil
+}
+
+// settle sees to it that nothing goes on running upstream for a client that
+// is gone: PostgreSQL would not notice before it has something to send. A
+// cancel request that comes before the statement has begun is lost, so it is
+// repeated until the upstream has answered all it was asked. In the middle of
+// a COPY from the client the end of the connection does the same.
+func (p *upstreamPump) settle() {
+	wait := 20 * time.Millisecond
+	for range 7 { // 2.5 s: a batch without Sync has no answer that could come
+		if !p.outstanding() {
+			return
+		}
+		p.cancel(p.srv.base)
+		_ = p.upstream.SetReadDeadline(time.Now().Add(wait))
+		wait *= 2
+		for p.outstanding() {
+			err := p.buf.fill(p.upstream, &p.scan)
+			done, bad := p.account()
+			p.buf.consume(done)
+			if bad != nil || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				return
+			}
+			if err != nil {
+				break // ask again
+			}
+		}
 	}
-	if _, err := p.client.Write(data[:done]); err != nil {
-		p.end(fatal(codeConnectionFailure, "", "client connection lost"))
-		return false
-	}
-	p.buf.consume(done)
-	return true
+}
+
+// outstanding reports whether something may be running upstream.
+func (p *upstreamPump) outstanding() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.silent && !p.lost && !p.ledger.empty() && !p.ledger.copying
 }
 
 // finished reports whether the session has reached the end that somebody

@@ -161,24 +161,25 @@ func (v *view) hasDatabase(id string) bool {
 	return false
 }
 
-// database finds the upstream that a startup packet asks for. No name, or
-// the user's own, which libpq puts in when none is given, is the primary for
-// an issued login.
+// database finds the upstream that a startup packet asks for by name, the
+// primary before a replica. No name, or the user's own, which libpq puts in
+// when none is given, is the first primary for an issued login.
 func (v *view) database(name, user string, issued bool) *store.Database {
-	var primary *store.Database
+	var found, primary *store.Database
 	for i := range v.databases {
 		d := &v.databases[i]
-		if primary == nil && d.Role == "primary" {
+		isPrimary := d.Role == "primary"
+		if primary == nil && isPrimary {
 			primary = d
 		}
-		if d.Name == name {
-			return d
+		if d.Name == name && (found == nil || isPrimary && found.Role != "primary") {
+			found = d
 		}
 	}
-	if name == "" || issued && name == user {
+	if found == nil && (name == "" || issued && name == user) {
 		return primary
 	}
-	return nil
+	return found
 }
 
 func addrOf(addr net.Addr) (netip.Addr, bool) {
