@@ -70,9 +70,6 @@ func (u *Upstream) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// Encrypted reports whether the connection is under TLS.
-func (u *Upstream) Encrypted() bool { return u.tls != nil }
-
 // baseConfig is a pgconn configuration that owes nothing to the environment
 // of the process: pgconn insists on having parsed one itself.
 var baseConfig = sync.OnceValues(func() (*pgconn.Config, error) {

@@ -381,6 +381,58 @@ func TestStatementOfAClientThatWasKilledIsCancelled(t *testing.T) {
 	wantNoBackend(t, pid)
 }
 
+// TestStatementOfAClientThatVanishesAtOnceIsCancelled is about the moment
+// between a statement's way upstream and its start, when PostgreSQL ignores a
+// cancel request.
+func TestStatementOfAClientThatVanishesAtOnceIsCancelled(t *testing.T) {
+	d := deploy(t)
+	c := d.as(d.credential(d.project("shop"), nil))
+	c.RuntimeParams["application_name"] = "vanishing"
+	for range 20 {
+		conn := d.connect(c)
+		tcp := conn.PgConn().Conn().(interface{ NetConn() net.Conn }).NetConn()
+		send(t, conn.PgConn().Conn(), wire.AppendBody(nil, wire.Query, []byte("select pg_sleep(60)\x00")))
+		tcp.Close()
+	}
+	obs := direct(t)
+	eventually(t, "nothing runs", func() bool {
+		return scalar[int](t, obs, "select count(*) from pg_stat_activity where application_name = 'vanishing'") == 0
+	})
+}
+
+func TestUpstreamThatBreaksTheProtocol(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			if _, _, err := wire.ReadStartup(conn); err == nil {
+				hello := wire.AppendBackendKeyData(wire.AppendAuthenticationOk(nil), wire.CancelKey{PID: 1, Secret: 1})
+				_, _ = conn.Write(wire.AppendReadyForQuery(hello, 'I'))
+				if _, _, err := wire.ReadFrame(conn, nil, 1000); err == nil {
+					_, _ = conn.Write([]byte{'D', 0xff, 0xff, 0xff, 0xff})
+				}
+			}
+			conn.Close()
+		}
+	}()
+	d := deploy(t)
+	p := d.project("shop", func(_ *store.Project, db *store.Database) {
+		db.Host, db.Port = "127.0.0.1", ln.Addr().(*net.TCPAddr).Port
+	})
+	conn := d.connect(d.as(d.credential(p, nil)))
+	_, err = conn.Exec(t.Context(), "select 1", pgx.QueryExecModeSimpleProtocol)
+	if e := asPgError(t, err); e.Severity != "FATAL" || e.Code != "08006" || !strings.HasPrefix(e.Message, "upstream broke the protocol: ") {
+		t.Fatalf("got %v", e)
+	}
+}
+
 func TestClientThatDoesNotReadIsHeldBack(t *testing.T) {
 	d := deploy(t)
 	conn, l := d.session()
