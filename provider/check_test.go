@@ -80,6 +80,7 @@ func TestCheckNamesPropertyValueAndRemedy(t *testing.T) {
 		"kind allowed and denied": {"PolicyProfile", with(policy, object{"statementRules": object{"allow": []any{"select"}, "deny": []any{"select"}}}), `statementRules.deny[0]: "select" is also in statementRules.allow[0]`},
 		"kind of statement":       {"PolicyProfile", with(policy, object{"statementRules": object{"allow": []any{"SELECT"}}}), `statementRules.allow[0]: "SELECT" is not known; allowed: "select", "insert"`},
 		"event":                   {"WebhookEndpoint", with(webhook, object{"eventTypes": []any{"queryBlocked"}}), `did you mean "query_blocked"?`},
+		"bare and in public":      {"PolicyProfile", with(policy, object{"tableAllowlist": []any{"public.users"}, "tableDenylist": []any{"users"}}), `is also in tableAllowlist[0]`},
 		"two masks":               {"PolicyProfile", with(policy, object{"maskingRules": []any{object{"table": "t", "column": "c", "kind": "null"}, object{"table": "T", "column": "c", "kind": "hash"}}}), `maskingRules[1].kind: "hash" contradicts maskingRules[0].kind, which is another for the same column`},
 		"pool sizes":              {"Project", with(aProject, object{"database": with(aDatabase, object{"poolConfig": object{"poolSize": 5, "minPoolSize": 6, "poolMode": "session"}})}), "database.poolConfig.minPoolSize: 6 is more than database.poolConfig.poolSize, which is 5"},
 		"map of another kind":     {"AgentCredential", with(agent, object{"rotationTriggers": object{"a b": 1}}), `rotationTriggers["a b"]: 1 is not a string`},

@@ -93,5 +93,8 @@ func relationKey(s string) string {
 	if wrong != "" {
 		return s
 	}
+	if len(parts) == 2 && parts[0] == "public" {
+		parts = parts[1:] // a bare name and one in public mean each other
+	}
 	return strings.Join(parts, "\x00")
 }
