@@ -139,7 +139,7 @@ func (s *Stack) Command(args ...string) *exec.Cmd {
 		s.t.Fatal(err)
 	}
 	cmd := exec.CommandContext(s.t.Context(), filepath.Join(tools, "pulumi"), append(args, "--non-interactive")...)
-	if args[0] != "stack" && args[0] != "config" || len(args) > 1 && args[1] != "init" {
+	if args[0] != "cancel" && (args[0] != "stack" || args[1] != "init") {
 		cmd.Args = append(cmd.Args, "--stack", s.Name)
 	}
 	cmd.Dir = s.Dir

@@ -162,7 +162,9 @@ func TestEngineKilledInTheMiddleOfUp(t *testing.T) {
 	for _, c := range []crash{{1, true}, {3, false}, {5, true}, {8, true}} {
 		t.Run(c.String(), func(t *testing.T) {
 			stack := newStack(t, program, append(beam.Env(), "PGBEAM_API_URL="+gate.URL)...)
-			up := stack.Command("up", "--yes", "--skip-preview")
+			// One at a time: the engine's file backend does not survive a kill while
+			// it writes its own state.
+			up := stack.Command("up", "--yes", "--skip-preview", "--parallel", "1")
 			if err := up.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -173,15 +175,15 @@ func TestEngineKilledInTheMiddleOfUp(t *testing.T) {
 				harness.EndPlugins()
 				close(killed)
 			})
-			_ = up.Wait()
+			ended := up.Wait()
 			select {
 			case <-killed:
-			default:
-				t.Fatal("up ended before the moment it was to be killed at")
+			case <-time.After(10 * time.Second):
+				t.Fatalf("up ended before the moment it was to be killed at: %v", ended)
 			}
 			gate.On(nil, nil)
 			beam.Restart(t)
-			stack.Must("cancel", "--yes") // the lock that the killed engine left
+			stack.Must("cancel", "--yes", stack.Name) // the lock that the killed engine left
 			whole(t, beam, stack, program)
 			stack.Destroy()
 			beam.Empty(t)
