@@ -80,6 +80,10 @@ type Decision struct {
 	Reason  string // for people: what was refused and why; never names what the principal may not see
 	Hint    string // what to do instead; of refusals
 
+	// Unresolved says that a refused text names something the catalog does not
+	// know: with a fresher catalog the decision may be another.
+	Unresolved bool
+
 	Statements []Statement // in order; empty for a text that could not be parsed
 	SQL        string      // what to run: the text as it came when nothing had to change
 

@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// refusal is why a statement is not permitted.
+type refusal struct {
+	rule, reason, hint string
+}
+
+func refuse(rule, hint, format string, args ...any) *refusal {
+	return &refusal{rule: rule, hint: hint, reason: fmt.Sprintf(format, args...)}
+}
+
+// prefix begins the reason of every refusal, so that who reads it in a
+// driver's exception knows that it was not PostgreSQL that refused.
+const prefix = "blocked by PgBeam policy: "
+
+// blocked is the decision that a refusal leads to. Nothing of the text runs,
+// so SQL stays empty.
+func (r *refusal) blocked(statements []Statement, index int) *Decision {
+	reason := r.reason
+	if index > 0 {
+		reason = fmt.Sprintf("statement %d of the batch: %s", index+1, reason)
+	}
+	return &Decision{Verdict: Block, Rule: r.rule, Reason: prefix + reason, Hint: r.hint, Statements: statements}
+}
+
+// unresolvedIf marks a refusal that a fresher catalog might lift.
+func (d *Decision) unresolvedIf(unresolved bool) *Decision {
+	d.Unresolved = unresolved
+	return d
+}
+
+// permit is the decision about a text that every check let pass.
+func (e *Engine) permit(sql string, tree *pg.ParseResult, statements []*statement) *Decision {
+	d := &Decision{Verdict: Allow, Rule: "ok", Reason: "permitted by policy", SQL: sql}
+	changed := false
+	masked := make(map[MaskedColumn]bool)
+	for _, s := range statements {
+		changed = changed || s.changed
+		for _, m := range s.masked {
+			masked[m] = true
+		}
+		d.Predicate = joined(d.Predicate, strings.Join(s.predicates, " AND "))
+		d.Notes = append(d.Notes, s.notes...)
+	}
+	if changed {
+		if r := rewriteText(d, tree, statements); r != nil {
+			return r.blocked(outs(statements), 0)
+		}
+	}
+	d.Statements = outs(statements)
+	for m := range masked {
+		d.MaskedColumns = append(d.MaskedColumns, m)
+	}
+	sort.Slice(d.MaskedColumns, func(i, j int) bool {
+		a, b := d.MaskedColumns[i], d.MaskedColumns[j]
+		return a.Column < b.Column || a.Column == b.Column && a.Kind < b.Kind
+	})
+	switch {
+	case d.Predicate != "":
+		d.Verdict = RowFilter
+	case len(masked) > 0:
+		d.Verdict = Masked
+	}
+	d.Notes = append(d.Notes, e.notes(statements)...)
+	return d
+}
+
+// rewriteText puts the changed trees into words. What the parser would not
+// read again is not sent.
+func rewriteText(d *Decision, tree *pg.ParseResult, statements []*statement) *refusal {
+	failed := refuse("parse_error", parseHint, "this statement could not be rewritten under the policy")
+	texts := make([]string, len(statements))
+	for i, s := range statements {
+		if s.changed {
+			text, err := deparseTree(&pg.ParseResult{Version: tree.Version, Stmts: []*pg.RawStmt{{Stmt: s.node}}})
+			if err != nil {
+				return failed
+			}
+			again, err := parseTree(text)
+			if err != nil || len(again.Stmts) != 1 {
+				return failed
+			}
+			s.out.SQL = text
+		}
+		texts[i] = s.out.SQL
+	}
+	d.SQL = strings.Join(texts, ";\n")
+	return nil
+}
+
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " AND " + b
+}
+
+// notes say what only a running session can decide.
+func (e *Engine) notes(statements []*statement) []string {
+	var notes []string
+	if e.profile.MaxRows > 0 {
+		notes = append(notes, fmt.Sprintf("results are cut after %d rows", e.profile.MaxRows))
+	}
+	if e.profile.MaxAffectedRows > 0 {
+		for _, s := range statements {
+			if s.out.Writes {
+				notes = append(notes, fmt.Sprintf("rolled back if it changes more than %d rows", e.profile.MaxAffectedRows))
+				break
+			}
+		}
+	}
+	if e.catalog == nil && e.ruled {
+		notes = append(notes, "decided by names alone: the schema of the database was not known")
+	}
+	return notes
+}

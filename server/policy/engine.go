@@ -1,0 +1,149 @@
+package policy
+
+import (
+	"sort"
+	"strings"
+	"sync"
+)
+
+// Engine decides under one profile and one catalog. It is safe for concurrent
+// use and never changes its mind about a text.
+type Engine struct {
+	profile Profile
+	catalog *Catalog
+
+	allow, deny map[Kind]bool
+	allowed     []pattern  // the allowlist
+	denied      []pattern  // the denylist
+	ruled       bool       // a list, mask or filter is there: R5 holds
+	rewriters   []rewriter // masks first, then filters
+
+	narrowed   bool // statement rules permit only some writes
+	hasSystem  bool // the catalog holds the system's own relations
+	childrenOf map[RelationName][]*Relation
+	// rowFunctions are the functions of others that take a single row, and so
+	// can be called in the form of an attribute.
+	rowFunctions map[string]bool
+	lineages     sync.Map // RelationName -> *lineage, computed on first use
+}
+
+// rewriter enforces one family of rules on a statement that passed every
+// check. It changes s.node in place and sets s.changed, puts what the wire must
+// do into s.out.Outputs, and adds to s.masked, s.predicates and s.notes. It
+// sees s.refs resolved; holders of references may be replaced, and a rewriter
+// that adds references appends them. What it cannot rewrite safely it refuses.
+//
+// An EXPLAIN, a DECLARE CURSOR, CREATE TABLE AS and CREATE VIEW arrive here
+// too, with their query inside s.node. Note that PostgreSQL reads u.f as f(u)
+// when u has no column f: a column reference that binds to no column must be
+// refused.
+type rewriter interface {
+	rewrite(s *statement) *refusal
+}
+
+// Evaluate decides about one text, which may hold several statements: one
+// refusal refuses all. It is total: what cannot be decided is refused.
+func (e *Engine) Evaluate(sql string) (d *Decision) {
+	defer func() {
+		if recover() != nil {
+			// Nothing of the panic goes into the reason: it may quote data.
+			d = refuse("parse_error", parseHint, "this statement could not be examined").blocked(nil, 0)
+		}
+	}()
+	tree, err := parse(sql)
+	if err != nil {
+		return refuse("parse_error", parseHint, "this statement could not be parsed: %s", err).blocked(nil, 0)
+	}
+	if len(tree.Stmts) == 0 {
+		return refuse("empty", "Send a statement.", "there is no statement in this text").blocked(nil, 0)
+	}
+	statements := make([]*statement, len(tree.Stmts))
+	batch := newBatch()
+	for i, raw := range tree.Stmts {
+		s := read(raw.Stmt, sourceOf(sql, raw))
+		statements[i] = s
+		if r := e.check(s, batch); r != nil {
+			return r.blocked(outs(statements[:i+1]), i).unresolvedIf(batch.unresolved)
+		}
+	}
+	for i, s := range statements {
+		for _, w := range e.rewriters {
+			if r := w.rewrite(s); r != nil {
+				return r.blocked(outs(statements), i)
+			}
+		}
+	}
+	return e.permit(sql, tree, statements)
+}
+
+const parseHint = "Send SQL that PostgreSQL 17 or older accepts; what cannot be examined is refused."
+
+// check runs the checks in the order in which refusals are reported.
+func (e *Engine) check(s *statement, b *batch) *refusal {
+	class, ok := classOf(s.node)
+	if !ok || s.unknown != "" {
+		what := s.unknown
+		if what == "" {
+			what = "statement"
+		}
+		return refuse("parse_error", parseHint, "this kind of %s is not known", what)
+	}
+	s.class = class
+	s.out = Statement{Kind: class.kind, Tag: class.tag, Writes: s.writing() != "", SQL: s.text,
+		MaxRows: e.profile.MaxRows, MaxAffectedRows: e.profile.MaxAffectedRows}
+	e.resolve(s, b)
+	s.describe()
+	for _, check := range []func(*statement) *refusal{
+		e.checkFloor, e.checkAccess, e.checkStatements, e.checkRelations, e.checkFunctions, e.checkSettings, e.checkCaps,
+	} {
+		if r := check(s); r != nil {
+			return r
+		}
+	}
+	b.remember(s)
+	return nil
+}
+
+// describe fills what a decision says about a statement.
+func (s *statement) describe() {
+	relations := make(map[string]bool)
+	for _, r := range s.refs {
+		relations[r.name.String()] = true
+	}
+	functions := make(map[string]bool)
+	for _, f := range s.functions {
+		functions[strings.Join(f.name, ".")] = true
+	}
+	s.out.Relations, s.out.Functions = sorted(relations), sorted(functions)
+}
+
+// checkCaps refuses writes that max_affected_rows could not count: the command
+// tag of a query counts nothing of the writes in its WITH.
+func (e *Engine) checkCaps(s *statement) *refusal {
+	if e.profile.MaxAffectedRows == 0 || len(s.writes) == 0 {
+		return nil
+	}
+	if s.nested > 0 && (s.class.kind != Explain || s.analyze) {
+		return refuse("max_affected_rows_writable_cte", "Send the write as a statement of its own.",
+			"this credential may change at most %d rows at a time, and writes inside WITH or EXPLAIN ANALYZE cannot be counted",
+			e.profile.MaxAffectedRows)
+	}
+	return nil
+}
+
+func outs(statements []*statement) []Statement {
+	out := make([]Statement, len(statements))
+	for i, s := range statements {
+		out[i] = s.out
+	}
+	return out
+}
+
+func sorted(set map[string]bool) []string {
+	names := make([]string, 0, len(set))
+	for name := range set {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,253 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// pattern names relations in a rule, in lower case. Rules match without regard
+// to case.
+type pattern struct {
+	schema, name string // schema is empty for a bare name
+	text         string // as written in the profile
+}
+
+// parsePattern reads an entry of a list or the table of a rule: NAME or
+// SCHEMA.NAME, each possibly in double quotes.
+func parsePattern(text string) (pattern, error) {
+	var parts []string
+	for rest := strings.TrimSpace(text); ; {
+		part, tail, err := identifier(rest)
+		if err != nil {
+			return pattern{}, fmt.Errorf("table %q: %w", text, err)
+		}
+		parts = append(parts, strings.ToLower(part))
+		if tail == "" {
+			break
+		}
+		rest = tail[1:]
+	}
+	switch len(parts) {
+	case 1:
+		return pattern{name: parts[0], text: text}, nil
+	case 2:
+		return pattern{schema: parts[0], name: parts[1], text: text}, nil
+	}
+	return pattern{}, fmt.Errorf("table %q: want NAME or SCHEMA.NAME", text)
+}
+
+// identifier splits off the first identifier of a dotted name; tail is empty
+// or begins with the dot.
+func identifier(s string) (name, tail string, err error) {
+	if !strings.HasPrefix(s, `"`) {
+		end := strings.IndexByte(s, '.')
+		if end < 0 {
+			end = len(s)
+		}
+		name, tail = s[:end], s[end:]
+		if name == "" || strings.ContainsAny(name, "\" \t\n*") {
+			return "", "", fmt.Errorf("want NAME or SCHEMA.NAME")
+		}
+		return name, tail, nil
+	}
+	end := skipQuoted(s, 0, false)
+	if end < 3 || s[end-1] != '"' || end < len(s) && s[end] != '.' {
+		return "", "", fmt.Errorf("the quotes do not match")
+	}
+	return strings.ReplaceAll(s[1:end-1], `""`, `"`), s[end:], nil
+}
+
+// grants says whether p, in an allowlist, means n: a bare name is public's.
+func (p pattern) grants(n RelationName) bool {
+	schema := p.schema
+	if schema == "" {
+		schema = "public"
+	}
+	return schema == strings.ToLower(n.Schema) && p.name == strings.ToLower(n.Name)
+}
+
+// restricts says whether p, in a denylist or of a mask or filter, means n: a
+// bare name is meant in every schema.
+func (p pattern) restricts(n RelationName) bool {
+	return p.name == strings.ToLower(n.Name) && (p.schema == "" || p.schema == strings.ToLower(n.Schema))
+}
+
+// String is the name for decisions and audit: SCHEMA.NAME where it is known.
+func (n RelationName) String() string {
+	if n.Schema == "" {
+		return n.Name
+	}
+	return n.Schema + "." + n.Name
+}
+
+// typed is a reference as its author wrote it. Refusals name nothing else: the
+// schema that a bare name resolves to may be none of the principal's business.
+func (r *relationRef) typed() string {
+	if r.rangeVar.Schemaname != "" {
+		return r.rangeVar.Schemaname + "." + r.rangeVar.Relname
+	}
+	return r.rangeVar.Relname
+}
+
+// checkRelations applies the lists, the carve-outs of the system catalogs, and
+// the rule that with a catalog every name must resolve.
+func (e *Engine) checkRelations(s *statement) *refusal {
+	if r := e.checkWholesale(s); r != nil {
+		return r
+	}
+	for _, ref := range s.refs {
+		if r := e.checkRelation(s, ref); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (e *Engine) checkRelation(s *statement, ref *relationRef) *refusal {
+	if ref.system || hiddenSchema(ref.name.Schema) {
+		if r := e.checkSystem(s, ref); r != nil {
+			return r
+		}
+	}
+	var reads []RelationName
+	var opaque bool
+	if e.catalog == nil || ref.relation == nil {
+		reads = []RelationName{ref.name}
+	} else {
+		l := e.lineage(ref.relation)
+		reads, opaque = l.reads, l.opaque
+	}
+	for _, n := range reads {
+		for _, p := range e.denied {
+			if p.restricts(n) {
+				return refuse("table_denied", "Leave the table out, or ask your operator to take it off the policy's denied tables.",
+					"table %q is denied to this credential", ref.typed())
+			}
+		}
+	}
+	if ref.system {
+		return nil
+	}
+	if len(e.allowed) > 0 && !e.listed(ref) {
+		return refuse("table_not_allowed", "Use the allowed tables, or ask your operator to allow this one.",
+			"table %q is not in this credential's allowlist; allowed tables: %s", ref.typed(), e.allowedTables())
+	}
+	if e.ruled && e.catalog != nil && ref.relation == nil && !ref.create && !ref.known {
+		return refuse("table_not_allowed", "Check the spelling and name the schema.",
+			"table %q is not known in this database, and this policy has rules about tables", ref.typed())
+	}
+	for _, n := range reads {
+		if n != ref.name && sensitive(n) && !e.grantsExactly(n) && !e.grantsExactly(ref.name) {
+			return refuse("table_not_allowed", "Ask your operator to allow it by its qualified name.",
+				"table %q shows what the database keeps about other sessions or about data", ref.typed())
+		}
+	}
+	if e.ruled && opaque && !e.grantsExactly(ref.name) {
+		return refuse("function_not_allowed", "Read the tables themselves.",
+			"view %q cannot be traced to the tables that it reads", ref.typed())
+	}
+	return nil
+}
+
+// checkSystem keeps the system catalogs to reading, and what they tell about
+// other sessions, credentials and data to those it was allowed to by name.
+func (e *Engine) checkSystem(s *statement, ref *relationRef) *refusal {
+	if ref.target && s.class.writes {
+		return refuse("table_denied", "Use DDL to change the schema and SET for settings.",
+			"table %q belongs to the system and is not written to", ref.typed())
+	}
+	if hiddenSchema(ref.name.Schema) {
+		return refuse("table_denied", "Read the table itself.", "table %q is storage of another table", ref.typed())
+	}
+	if s.class.tag == "CREATE VIEW" && ref.name.Name == "pg_settings" {
+		return refuse("table_denied", "Use SHOW.", "a view over %q would set settings", ref.typed())
+	}
+	if sensitive(ref.name) && !e.grantsExactly(ref.name) {
+		return refuse("table_not_allowed", "Ask your operator to allow it by its qualified name.",
+			"table %q shows what the database keeps about other sessions, credentials or data", ref.typed())
+	}
+	return nil
+}
+
+// checkWholesale refuses, under rules about relations, statements that reach
+// relations without naming them, and those by which a relation would leave the
+// name that a rule knows it by.
+func (e *Engine) checkWholesale(s *statement) *refusal {
+	if !e.ruled || s.class.kind != DDL {
+		return nil
+	}
+	if what := wholesale(s.node); what != "" {
+		return refuse("table_not_allowed", "Name the tables.",
+			"%s reaches tables that it does not name, and this policy has rules about tables", what)
+	}
+	if renames(s.node) {
+		return refuse("statement_not_allowed", "Ask your operator to rename it, and to change the policy with it.",
+			"renaming or moving is not permitted: this policy's rules know tables and columns by name")
+	}
+	return nil
+}
+
+// listed says whether the allowlist grants a reference: by its name, or as a
+// partition of a partitioned table that it grants.
+func (e *Engine) listed(ref *relationRef) bool {
+	if e.grantsExactly(ref.name) {
+		return true
+	}
+	for rel := ref.relation; rel != nil && len(rel.Parents) == 1; {
+		parent := e.catalog.Relations[rel.Parents[0]]
+		if parent == nil || parent.Kind != 'p' {
+			return false
+		}
+		if e.grantsExactly(parent.RelationName) {
+			return true
+		}
+		rel = parent
+	}
+	return false
+}
+
+func (e *Engine) grantsExactly(n RelationName) bool {
+	for _, p := range e.allowed {
+		if p.grants(n) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) allowedTables() string {
+	const most = 20
+	var names []string
+	for _, p := range e.allowed {
+		schema := p.schema
+		if schema == "" {
+			schema = "public"
+		}
+		names = append(names, schema+"."+p.name)
+	}
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+func isSystem(schema string) bool { return schema == "pg_catalog" || schema == "information_schema" }
+
+// hiddenSchema are the schemas of TOAST tables, which hold column values.
+func hiddenSchema(schema string) bool { return strings.HasPrefix(schema, "pg_toast") }
+
+// sensitive are the relations that need to be allowed by name: they show other
+// sessions' statements, credentials, or values out of tables.
+func sensitive(n RelationName) bool {
+	switch n.Name {
+	case "pg_stat_statements":
+		return true // an extension's, in whichever schema
+	case "user_mapping_options", "_pg_user_mappings":
+		return n.Schema == "information_schema"
+	case "pg_stat_activity", "pg_prepared_statements", "pg_cursors",
+		"pg_authid", "pg_shadow", "pg_subscription", "pg_user_mapping", "pg_user_mappings", "pg_largeobject",
+		"pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data":
+		return n.Schema == "pg_catalog"
+	}
+	return false
+}

@@ -1,0 +1,173 @@
+package policy
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// batch is what earlier statements of a text leave for later ones.
+type batch struct {
+	tables     map[RelationName]bool // created by it; empty of anything a rule could be about
+	unresolved bool                  // a name is not in the catalog, which may be old
+}
+
+func newBatch() *batch { return &batch{tables: make(map[RelationName]bool)} }
+
+// remember keeps the tables that a permitted statement creates. A view or a
+// child of another table is not kept: it brings a lineage.
+func (b *batch) remember(s *statement) {
+	if n := s.node.GetCreateStmt(); n != nil && (len(n.InhRelations) > 0 || n.Partbound != nil) {
+		return
+	}
+	switch s.class.tag {
+	case "CREATE TABLE", "CREATE TABLE AS", "SELECT INTO", "CREATE SEQUENCE":
+		for _, r := range s.refs {
+			if r.create {
+				b.tables[r.name] = true
+			}
+		}
+	}
+}
+
+// resolve finds what each reference of s means.
+func (e *Engine) resolve(s *statement, b *batch) {
+	e.referToSequences(s)
+	for _, ref := range s.refs {
+		e.resolveRef(ref, b)
+		if e.catalog != nil && ref.relation == nil && !ref.create && !ref.known && !ref.system {
+			b.unresolved = true
+		}
+	}
+}
+
+func (e *Engine) resolveRef(ref *relationRef, b *batch) {
+	v := ref.rangeVar
+	ref.name = RelationName{Schema: v.Schemaname, Name: v.Relname}
+	if v.Catalogname != "" {
+		// Only the current database can be meant, but its name is not known here.
+		ref.name.Schema = v.Catalogname + "." + v.Schemaname
+		return
+	}
+	switch {
+	case v.Schemaname != "":
+	case ref.create:
+		ref.name.Schema = e.creationSchema(v)
+	default:
+		ref.name.Schema = e.searchRelation(v.Relname, b)
+	}
+	ref.system = isSystem(ref.name.Schema)
+	ref.known = b.tables[ref.name]
+	if e.catalog != nil && !ref.create {
+		ref.relation = e.catalog.Relations[ref.name]
+	}
+}
+
+// searchRelation is the schema that a bare name is found in. A name found
+// nowhere is taken to be in the first schema of the path, where a list may
+// still speak of it.
+func (e *Engine) searchRelation(name string, b *batch) string {
+	if b.tables[RelationName{"pg_temp", name}] {
+		return "pg_temp"
+	}
+	if e.catalog == nil {
+		if strings.HasPrefix(name, "pg_") && name != "pg_stat_statements" {
+			return "pg_catalog"
+		}
+		return "public"
+	}
+	path := e.searchPath()
+	for _, schema := range path {
+		n := RelationName{schema, name}
+		if e.catalog.Relations[n] != nil || b.tables[n] {
+			return schema
+		}
+	}
+	// A catalog may have been loaded without the system's own relations.
+	if strings.HasPrefix(name, "pg_") && !e.hasSystem {
+		return "pg_catalog"
+	}
+	return e.creationSchema(nil)
+}
+
+// searchPath is the catalog's, with pg_catalog first unless it is named.
+func (e *Engine) searchPath() []string {
+	for _, s := range e.catalog.SearchPath {
+		if s == "pg_catalog" {
+			return e.catalog.SearchPath
+		}
+	}
+	return append([]string{"pg_catalog"}, e.catalog.SearchPath...)
+}
+
+func (e *Engine) creationSchema(v *pg.RangeVar) string {
+	if v != nil && v.Relpersistence == "t" {
+		return "pg_temp"
+	}
+	if e.catalog != nil {
+		for _, s := range e.catalog.SearchPath {
+			if s != "pg_catalog" && s != "pg_temp" {
+				return s
+			}
+		}
+	}
+	return "public"
+}
+
+// referToSequences adds the sequences that are named by a literal, as in
+// nextval('orders_id_seq'), to the references.
+func (e *Engine) referToSequences(s *statement) {
+	for _, f := range s.functions {
+		if !sequenceFunction(f) || f.call == nil || len(f.call.Args) == 0 {
+			continue
+		}
+		if text, ok := literal(f.call.Args[0]); ok {
+			first, tail, err := identifier(foldUnquoted(text))
+			v := &pg.RangeVar{Relname: first}
+			if err == nil && tail != "" {
+				v.Schemaname = first
+				v.Relname, tail, err = identifier(tail[1:])
+			}
+			if err != nil || tail != "" {
+				v = &pg.RangeVar{Relname: text}
+			}
+			s.refs = append(s.refs, &relationRef{rangeVar: v})
+		}
+	}
+}
+
+func sequenceFunction(f functionRef) bool {
+	switch f.name[len(f.name)-1] {
+	case "nextval", "currval", "setval":
+		return len(f.name) == 1 || f.name[0] == "pg_catalog"
+	}
+	return false
+}
+
+// literal is the text of a string constant, possibly cast.
+func literal(n *pg.Node) (string, bool) {
+	if c := n.GetTypeCast(); c != nil {
+		n = c.Arg
+	}
+	if v := n.GetAConst().GetSval(); v != nil {
+		return v.Sval, true
+	}
+	return "", false
+}
+
+// foldUnquoted lower-cases what stands outside double quotes, as the input
+// function of regclass does.
+func foldUnquoted(s string) string {
+	var out strings.Builder
+	quoted := false
+	for _, c := range s {
+		if c == '"' {
+			quoted = !quoted
+		}
+		if !quoted {
+			c = []rune(strings.ToLower(string(c)))[0]
+		}
+		out.WriteRune(c)
+	}
+	return out.String()
+}

@@ -1,0 +1,99 @@
+package policy
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// checkSettings permits the settings that change how results look and how
+// queries are planned, and no other: the rest decide who the session is, what
+// names mean, how texts are read and what limits hold.
+func (e *Engine) checkSettings(s *statement) *refusal {
+	if d := s.node.GetDiscardStmt(); d != nil && d.Target == pg.DiscardMode_DISCARD_ALL {
+		return refuse("setting_not_allowed", "Use DISCARD PLANS, DISCARD SEQUENCES or DISCARD TEMP, and RESET for single settings.",
+			"DISCARD ALL would undo the settings that this policy depends on")
+	}
+	for _, n := range s.settings {
+		if r := e.checkSetting(n); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (e *Engine) checkSetting(n *pg.VariableSetStmt) *refusal {
+	name := strings.ToLower(n.Name)
+	switch n.Kind {
+	case pg.VariableSetKind_VAR_RESET_ALL:
+		return refuse("setting_not_allowed", "Reset single settings.", "RESET ALL would undo the settings that this policy depends on")
+	case pg.VariableSetKind_VAR_SET_MULTI:
+		if name == "transaction" {
+			return nil // READ WRITE is a matter of the access mode
+		}
+		return refuse("setting_not_allowed", "Set it for the transaction: SET TRANSACTION or BEGIN take the same options.",
+			"SET %s is not permitted", strings.ToUpper(name))
+	}
+	if !e.settable(name) {
+		return refuse("setting_not_allowed", "Leave it as it is, or have an operator set it for the role.",
+			"setting %q may not be changed by this credential", name)
+	}
+	if r := textSetting(name, n); r != nil {
+		return r
+	}
+	return nil
+}
+
+// textSetting keeps to how texts were read when they were decided about: in
+// another encoding or with other escapes, the same bytes are another statement.
+func textSetting(name string, n *pg.VariableSetStmt) *refusal {
+	if n.Kind != pg.VariableSetKind_VAR_SET_VALUE {
+		return nil
+	}
+	switch name {
+	case "client_encoding":
+		value := ""
+		if len(n.Args) == 1 {
+			value, _ = literal(n.Args[0])
+		}
+		if v := strings.ToLower(strings.ReplaceAll(value, "-", "")); v != "utf8" && v != "unicode" {
+			return refuse("setting_not_allowed", "Use UTF8.", "client_encoding other than UTF8 is not permitted")
+		}
+	case "standard_conforming_strings":
+		if !isOn(n) {
+			return refuse("setting_not_allowed", "Use E'…' for strings with escapes.", "standard_conforming_strings must stay on")
+		}
+	}
+	return nil
+}
+
+// settable says whether a principal may change a setting. Settings with a dot
+// belong to applications and extensions: they may, but for PgBeam's own and
+// those that a row filter reads.
+func (e *Engine) settable(name string) bool {
+	if settings[name] || strings.HasPrefix(name, "enable_") || strings.HasPrefix(name, "geqo") {
+		return true
+	}
+	class, _, dotted := strings.Cut(name, ".")
+	if !dotted || class == "pgbeam" || class == "plpgsql" || class == "session_preload" {
+		return false
+	}
+	for _, f := range e.profile.Filters {
+		if strings.Contains(strings.ToLower(f.Predicate), name) {
+			return false
+		}
+	}
+	return true
+}
+
+var settings = nameSet(`
+	application_name client_encoding client_min_messages standard_conforming_strings escape_string_warning
+	datestyle intervalstyle timezone extra_float_digits bytea_output xmlbinary xmloption
+	lc_monetary lc_numeric lc_time default_text_search_config
+	transaction_isolation transaction_deferrable transaction_read_only
+	work_mem hash_mem_multiplier maintenance_work_mem effective_cache_size effective_io_concurrency
+	random_page_cost seq_page_cost cpu_tuple_cost cpu_index_tuple_cost cpu_operator_cost parallel_setup_cost
+	parallel_tuple_cost max_parallel_workers_per_gather jit join_collapse_limit from_collapse_limit plan_cache_mode
+	constraint_exclusion cursor_tuple_fraction lock_timeout synchronous_commit check_function_bodies
+	default_tablespace default_table_access_method
+`)

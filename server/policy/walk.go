@@ -1,0 +1,474 @@
+package policy
+
+import (
+	"reflect"
+	"sync"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+)
+
+// A statement is read once, from top to bottom, through every field of every
+// node. Nothing is skipped for being of no interest: a node type that is not
+// in knownNodes makes the statement one that is refused.
+
+// statement is one statement on its way through the checks and rewriters.
+type statement struct {
+	node  *pg.Node // the statement itself; rewriters change it in place
+	text  string   // its source
+	class class
+	out   Statement // what becomes of it in the decision
+
+	refs      []*relationRef
+	functions []functionRef
+	operators [][]string
+	casts     []*pg.TypeCast
+	columns   []*pg.ColumnRef
+	fields    []string // of (expression).field
+	samples   [][]string
+	settings  []*pg.VariableSetStmt
+	shows     []*pg.VariableShowStmt
+
+	writes    []Kind // of each data-modifying node, at any depth
+	nested    int    // data-modifying nodes below the statement itself
+	whereless string // the first UPDATE or DELETE that no column restricts
+	locks     bool   // FOR UPDATE and its kin
+	creates   bool   // INTO or CREATE TABLE AS, at any depth
+	floor     *floor // the first statement, at any depth, that no policy permits
+	analyze   bool   // EXPLAIN that executes
+	unknown   string // a node type that is not known
+
+	// What rewriters leave for the decision.
+	changed    bool // node differs from text: it is deparsed
+	masked     []MaskedColumn
+	predicates []string
+	notes      []string
+}
+
+// relationRef is one reference to a relation; CTE names are none.
+type relationRef struct {
+	rangeVar *pg.RangeVar
+	// holder is the FROM item that holds rangeVar, whose content a rewriter may
+	// replace by a sub-select; nil for the target of a write and in DDL.
+	holder *pg.Node
+	target bool // written to, created or altered
+	create bool // does not exist before the statement
+
+	name     RelationName // as resolved
+	relation *Relation    // nil without a catalog, or when not in it
+	system   bool         // of pg_catalog or information_schema
+	known    bool         // not in the catalog, but made earlier in the same text
+}
+
+// functionRef is one call.
+type functionRef struct {
+	name []string // as written, parts unquoted
+	call *pg.FuncCall
+	args int
+}
+
+// scope is the CTE names in sight, innermost first.
+type scope struct {
+	names []string
+	outer *scope
+}
+
+func (s *scope) has(name string) bool {
+	for ; s != nil; s = s.outer {
+		for _, n := range s.names {
+			if n == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// read collects what the checks ask about node.
+func read(node *pg.Node, text string) *statement {
+	s := &statement{node: node, text: text}
+	s.visit(node, nil)
+	return s
+}
+
+// visit reads one message and everything below it.
+func (s *statement) visit(m proto.Message, in *scope) {
+	if len(m.ProtoReflect().GetUnknown()) > 0 {
+		s.refuseNode("field of a newer PostgreSQL")
+		return
+	}
+	switch n := m.(type) {
+	case *pg.Node:
+		s.visitNode(n, in)
+		return
+	case *pg.RangeVar:
+		s.refer(n, nil, in)
+	case *pg.SelectStmt:
+		in = s.with(n.WithClause, in)
+		s.creates = s.creates || n.IntoClause != nil
+		s.locks = s.locks || len(n.LockingClause) > 0
+		s.children(n, in, "WithClause", "IntoClause")
+		s.into(n.IntoClause, in)
+		return
+	case *pg.InsertStmt:
+		s.writes = append(s.writes, Insert)
+		s.nest(n == s.node.GetInsertStmt())
+		in = s.with(n.WithClause, in)
+		s.write(n.Relation)
+		if c := n.OnConflictClause; c != nil && c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE {
+			s.writes = append(s.writes, Update)
+		}
+		s.children(n, in, "WithClause", "Relation")
+		return
+	case *pg.UpdateStmt:
+		s.writes = append(s.writes, Update)
+		s.nest(n == s.node.GetUpdateStmt())
+		in = s.with(n.WithClause, in)
+		s.restrict("UPDATE", n.WhereClause)
+		s.write(n.Relation)
+		s.children(n, in, "WithClause", "Relation")
+		return
+	case *pg.DeleteStmt:
+		s.writes = append(s.writes, Delete)
+		s.nest(n == s.node.GetDeleteStmt())
+		in = s.with(n.WithClause, in)
+		s.restrict("DELETE", n.WhereClause)
+		s.write(n.Relation)
+		s.children(n, in, "WithClause", "Relation")
+		return
+	case *pg.MergeStmt:
+		s.nest(n == s.node.GetMergeStmt())
+		in = s.with(n.WithClause, in)
+		s.merge(n)
+		s.write(n.Relation)
+		s.children(n, in, "WithClause", "Relation")
+		return
+	case *pg.CreateTableAsStmt:
+		s.creates = true
+		s.children(n, in, "Into")
+		s.into(n.Into, in)
+		return
+	case *pg.LockingClause:
+		return // names aliases of the FROM list, which is read itself
+	case *pg.CreateStmt:
+		s.create(n.Relation)
+		s.children(n, in, "Relation")
+		return
+	case *pg.ViewStmt:
+		s.create(n.View)
+		s.children(n, in, "View")
+		return
+	case *pg.CreateSeqStmt:
+		s.create(n.Sequence)
+		s.children(n, in, "Sequence")
+		return
+	case *pg.CompositeTypeStmt:
+		s.children(n, in, "Typevar")
+		return
+	case *pg.FuncCall:
+		s.functions = append(s.functions, functionRef{name: stringsOf(n.Funcname), call: n, args: len(n.Args)})
+	case *pg.CreateTrigStmt:
+		s.functions = append(s.functions, functionRef{name: stringsOf(n.Funcname), args: 0})
+	case *pg.A_Expr:
+		if !betweens[n.Kind] {
+			s.operators = append(s.operators, stringsOf(n.Name))
+		}
+	case *pg.SubLink:
+		if len(n.OperName) > 0 {
+			s.operators = append(s.operators, stringsOf(n.OperName))
+		}
+	case *pg.SortBy:
+		if len(n.UseOp) > 0 {
+			s.operators = append(s.operators, stringsOf(n.UseOp))
+		}
+	case *pg.TypeCast:
+		s.casts = append(s.casts, n)
+	case *pg.ColumnRef:
+		s.columns = append(s.columns, n)
+	case *pg.A_Indirection:
+		for _, f := range n.Indirection {
+			if name := f.GetString_(); name != nil {
+				s.fields = append(s.fields, name.Sval)
+			}
+		}
+	case *pg.RangeTableSample:
+		s.samples = append(s.samples, stringsOf(n.Method))
+	case *pg.VariableSetStmt:
+		s.settings = append(s.settings, n)
+	case *pg.VariableShowStmt:
+		s.shows = append(s.shows, n)
+	case *pg.ExplainStmt:
+		s.analyze = s.analyze || explainRuns(n)
+	case *pg.CommentStmt:
+		s.comment(n)
+	}
+	s.children(m, in)
+}
+
+func (s *statement) visitNode(n *pg.Node, in *scope) {
+	switch inner := n.Node.(type) {
+	case nil:
+		return // a NULL in one of PostgreSQL's lists, as in plain DISTINCT
+	case *pg.Node_RangeVar:
+		if !in.has(inner.RangeVar.Relname) || inner.RangeVar.Schemaname != "" {
+			s.refer(inner.RangeVar, n, in)
+		}
+		s.children(inner.RangeVar, in)
+		return
+	}
+	if c, ok := classOf(n); ok && c.floor != nil && s.floor == nil {
+		s.floor = c.floor
+	}
+	s.children(n, in)
+}
+
+// betweens are the expressions that the tree names by a keyword instead of an
+// operator; they compare with the default operators of their types.
+var betweens = map[pg.A_Expr_Kind]bool{
+	pg.A_Expr_Kind_AEXPR_BETWEEN:         true,
+	pg.A_Expr_Kind_AEXPR_NOT_BETWEEN:     true,
+	pg.A_Expr_Kind_AEXPR_BETWEEN_SYM:     true,
+	pg.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM: true,
+}
+
+// refer records a reference, unless it is to a CTE.
+func (s *statement) refer(v *pg.RangeVar, holder *pg.Node, in *scope) {
+	if v.Schemaname == "" && v.Catalogname == "" && holder != nil && in.has(v.Relname) {
+		return
+	}
+	s.refs = append(s.refs, &relationRef{rangeVar: v, holder: holder, target: holder == nil})
+}
+
+// write records the target of a write. It is never a CTE: PostgreSQL does not
+// look for one there.
+func (s *statement) write(v *pg.RangeVar) {
+	if v == nil {
+		s.refuseNode("write without a target")
+		return
+	}
+	s.refs = append(s.refs, &relationRef{rangeVar: v, target: true})
+}
+
+func (s *statement) create(v *pg.RangeVar) {
+	s.write(v)
+	s.refs[len(s.refs)-1].create = true
+}
+
+func (s *statement) into(c *pg.IntoClause, in *scope) {
+	if c == nil {
+		return
+	}
+	s.create(c.Rel)
+	s.children(c, in, "Rel")
+}
+
+func (s *statement) merge(n *pg.MergeStmt) {
+	for _, w := range n.MergeWhenClauses {
+		switch w.GetMergeWhenClause().GetCommandType() {
+		case pg.CmdType_CMD_INSERT:
+			s.writes = append(s.writes, Insert)
+		case pg.CmdType_CMD_UPDATE:
+			s.writes = append(s.writes, Update)
+		case pg.CmdType_CMD_DELETE:
+			s.writes = append(s.writes, Delete)
+		}
+	}
+	s.writes = append(s.writes, Merge)
+}
+
+// with reads a WITH clause and returns the scope of the statement it belongs
+// to. Without RECURSIVE a query sees the names before it, with it all of them.
+func (s *statement) with(w *pg.WithClause, in *scope) *scope {
+	if w == nil {
+		return in
+	}
+	inner := &scope{outer: in}
+	if w.Recursive {
+		for _, n := range w.Ctes {
+			inner.names = append(inner.names, n.GetCommonTableExpr().GetCtename())
+		}
+	}
+	for _, n := range w.Ctes {
+		s.visit(n, inner)
+		if !w.Recursive {
+			inner = &scope{names: []string{n.GetCommonTableExpr().GetCtename()}, outer: inner}
+		}
+	}
+	return inner
+}
+
+// restrict remembers an UPDATE or DELETE whose WHERE is missing, or names no
+// column and so restricts nothing.
+func (s *statement) restrict(tag string, where *pg.Node) {
+	if s.whereless == "" && !namesColumn(where) {
+		s.whereless = tag
+	}
+}
+
+func namesColumn(m proto.Message) bool {
+	if n, ok := m.(*pg.Node); ok && n == nil {
+		return false
+	}
+	switch m.(type) {
+	case *pg.ColumnRef, *pg.CurrentOfExpr:
+		return true
+	}
+	found := false
+	eachChild(m, func(_ string, child proto.Message) {
+		found = found || namesColumn(child)
+	})
+	return found
+}
+
+// comment records the relation that a COMMENT is on, which the tree holds as
+// a list of names.
+func (s *statement) comment(n *pg.CommentStmt) {
+	names := stringsOf(n.Object.GetList().GetItems())
+	switch n.Objtype {
+	case pg.ObjectType_OBJECT_COLUMN, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_TRIGGER,
+		pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_RULE:
+		if len(names) > 0 {
+			names = names[:len(names)-1]
+		}
+	case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW,
+		pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_SEQUENCE:
+	default:
+		return
+	}
+	switch len(names) {
+	case 1:
+		s.write(&pg.RangeVar{Relname: names[0]})
+	case 2:
+		s.write(&pg.RangeVar{Schemaname: names[0], Relname: names[1]})
+	default:
+		s.refuseNode("comment on an object of another database")
+	}
+}
+
+func (s *statement) nest(isRoot bool) {
+	if !isRoot {
+		s.nested++
+	}
+}
+
+func (s *statement) refuseNode(what string) {
+	if s.unknown == "" {
+		s.unknown = what
+	}
+}
+
+// children reads what m holds, but for the fields named.
+func (s *statement) children(m proto.Message, in *scope, except ...string) {
+	eachChild(m, func(field string, child proto.Message) {
+		for _, e := range except {
+			if e == field {
+				return
+			}
+		}
+		if name := messageName(child); !knownNodes[name] {
+			s.refuseNode(name)
+			return
+		}
+		s.visit(child, in)
+	})
+}
+
+func messageName(m proto.Message) string { return reflect.TypeOf(m).Elem().Name() }
+
+// layouts keeps, by type, where a message holds other messages, so that a
+// field cannot be forgotten when PostgreSQL grows one.
+var layouts sync.Map // reflect.Type -> []slot
+
+type slot struct {
+	index int
+	name  string
+	kind  reflect.Kind // Pointer, Slice or Interface (a oneof)
+}
+
+func layoutOf(t reflect.Type) []slot {
+	if l, ok := layouts.Load(t); ok {
+		return l.([]slot)
+	}
+	var slots []slot
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		switch f.Type.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			slots = append(slots, slot{i, f.Name, f.Type.Kind()})
+		case reflect.Slice:
+			if f.Type.Elem().Kind() == reflect.Pointer {
+				slots = append(slots, slot{i, f.Name, reflect.Slice})
+			}
+		}
+	}
+	layouts.Store(t, slots)
+	return slots
+}
+
+// eachChild calls do for each message directly in m.
+func eachChild(m proto.Message, do func(field string, child proto.Message)) {
+	v := reflect.ValueOf(m)
+	if v.IsNil() {
+		return
+	}
+	v = v.Elem()
+	for _, s := range layoutOf(v.Type()) {
+		f := v.Field(s.index)
+		switch s.kind {
+		case reflect.Slice:
+			for i := range f.Len() {
+				if e := f.Index(i); !e.IsNil() {
+					do(s.name, e.Interface().(proto.Message))
+				}
+			}
+		case reflect.Interface:
+			if f.IsNil() {
+				continue
+			}
+			// A oneof is a pointer to a struct of one field.
+			if inner := f.Elem().Elem().Field(0); inner.Kind() == reflect.Pointer && !inner.IsNil() {
+				do(s.name, inner.Interface().(proto.Message))
+			}
+		default:
+			if !f.IsNil() {
+				do(s.name, f.Interface().(proto.Message))
+			}
+		}
+	}
+}
+
+// stringsOf is a list of names, as of a qualified function.
+func stringsOf(nodes []*pg.Node) []string {
+	names := make([]string, 0, len(nodes))
+	for _, n := range nodes {
+		if s := n.GetString_(); s != nil {
+			names = append(names, s.Sval)
+		}
+	}
+	return names
+}
+
+// explainRuns says whether an EXPLAIN executes its statement. Only a plain
+// "off" turns ANALYZE off; what is in doubt runs.
+func explainRuns(n *pg.ExplainStmt) bool {
+	runs := false
+	for _, o := range n.Options {
+		d := o.GetDefElem()
+		if d.GetDefname() != "analyze" {
+			continue
+		}
+		runs = true
+		switch arg := d.GetArg().GetNode().(type) {
+		case *pg.Node_String_:
+			runs = arg.String_.Sval != "off" && arg.String_.Sval != "false"
+		case *pg.Node_Integer:
+			runs = arg.Integer.Ival != 0
+		case *pg.Node_Boolean:
+			runs = arg.Boolean.Boolval
+		}
+	}
+	return runs
+}

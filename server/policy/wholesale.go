@@ -1,0 +1,45 @@
+package policy
+
+import pg "github.com/pganalyze/pg_query_go/v6"
+
+// wholesale names a statement that reaches relations without naming them.
+func wholesale(stmt *pg.Node) string {
+	switch n := stmt.GetNode().(type) {
+	case *pg.Node_VacuumStmt:
+		if len(n.VacuumStmt.Rels) == 0 {
+			return "VACUUM or ANALYZE of the whole database"
+		}
+	case *pg.Node_ReindexStmt:
+		if n.ReindexStmt.Relation == nil {
+			return "REINDEX of a schema or database"
+		}
+	case *pg.Node_ClusterStmt:
+		if n.ClusterStmt.Relation == nil {
+			return "CLUSTER of the whole database"
+		}
+	case *pg.Node_GrantStmt:
+		if n.GrantStmt.Targtype != pg.GrantTargetType_ACL_TARGET_OBJECT || n.GrantStmt.Objtype == pg.ObjectType_OBJECT_SCHEMA {
+			return "GRANT or REVOKE on a schema"
+		}
+	case *pg.Node_AlterDefaultPrivilegesStmt:
+		return "ALTER DEFAULT PRIVILEGES"
+	}
+	return ""
+}
+
+// renames says whether a statement gives a relation, schema or column another
+// name.
+func renames(stmt *pg.Node) bool {
+	switch n := stmt.GetNode().(type) {
+	case *pg.Node_AlterObjectSchemaStmt:
+		return true
+	case *pg.Node_RenameStmt:
+		switch n.RenameStmt.RenameType {
+		case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW,
+			pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_SCHEMA,
+			pg.ObjectType_OBJECT_COLUMN:
+			return true
+		}
+	}
+	return false
+}
