@@ -34,6 +34,7 @@ type project struct {
 	newest atomic.Int64 // revision that was announced; ahead of view's until it is loaded
 
 	queries atomic.Pointer[rate.Limiter] // statements; nil without a limit
+	engines engines
 
 	loading  sync.Mutex
 	mu       sync.Mutex
@@ -142,9 +143,10 @@ func (r *registry) current(ctx context.Context, p *project) *view {
 	defer cancel()
 	if err := r.refresh(ctx, p.id); err != nil {
 		r.log.Warn("reload project failed, its sessions go on with what they have", "project", p.id, "error", err)
-		p.newest.CompareAndSwap(newest, v.revision) // the watcher keeps trying
 	}
-	return p.view.Load()
+	v = p.view.Load()
+	p.newest.CompareAndSwap(newest, v.revision) // asked once: from here on it is the watcher's
+	return v
 }
 
 // watch keeps the views new until ctx ends.
