@@ -25,7 +25,8 @@ const module = "github.com/pgbeam/pulumi-pgbeam"
 var floors = [][]string{
 	{"server/cmd/pgbeam"},
 	{"server/api", "server/mcp", "server/proxy"},
-	{"server/pool", "server/cache", "server/catalog", "server/audit", "server/webhook", "server/meter", "server/domain"},
+	{"server/cache", "server/catalog", "server/audit", "server/webhook", "server/meter", "server/domain"},
+	{"server/pool"}, // the catalog is read through it
 	{"server/store"},
 	{"server/secret"},
 	// They know nothing of ours: policies are pure, frames are bytes, and the
