@@ -18,7 +18,10 @@ const (
 )
 
 // parse turns a text into statements. The error is for the principal.
-func parse(sql string) (*pg.ParseResult, error) {
+func parse(sql string) (*pg.ParseResult, error) { return parseUpTo(sql, maxStatements) }
+
+// parseUpTo is parse for texts of so many statements.
+func parseUpTo(sql string, statements int) (*pg.ParseResult, error) {
 	if len(sql) > maxBytes {
 		return nil, fmt.Errorf("it is %d bytes long; at most %d are examined", len(sql), maxBytes)
 	}
@@ -35,8 +38,8 @@ func parse(sql string) (*pg.ParseResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := len(tree.Stmts); n > maxStatements {
-		return nil, fmt.Errorf("it holds %d statements; at most %d are examined", n, maxStatements)
+	if n := len(tree.Stmts); n > statements {
+		return nil, fmt.Errorf("it holds %d statements; at most %d are examined", n, statements)
 	}
 	return tree, nil
 }
