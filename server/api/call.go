@@ -25,6 +25,7 @@ type call struct {
 	op   *operation
 	path map[string]string // path parameters
 	key  store.Key         // who asks; zero for an open operation
+	body []byte            // as admitted, for operation.outside
 
 	// tx is the transaction that the operation runs in. The operation may run
 	// again in another one, so what follows is set anew by each run.
@@ -217,6 +218,7 @@ func (s *server) read(ctx context.Context, r *http.Request, c *call) (*answer, e
 // change runs a writing operation: effect, precondition and the response kept
 // for the idempotency key are one transaction.
 func (s *server) change(ctx context.Context, r *http.Request, c *call, body []byte) (*answer, error) {
+	c.body = body
 	once, err := s.onceOf(r, c, body)
 	if err != nil {
 		return nil, err

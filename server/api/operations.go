@@ -24,7 +24,8 @@ type operation struct {
 	read     bool         // GET of a single resource: answers with an ETag
 	pending  string       // why it answers 501; "" when implemented
 
-	// outside does work that must hold no transaction, such as a DNS look-up.
+	// outside does work that must hold no transaction: a DNS look-up, a long
+	// computation.
 	// It runs before the operation, which finds its result in call.found.
 	outside func(ctx context.Context, c *call) (any, error)
 }

@@ -24,7 +24,6 @@ var pending = map[string]string{
 	"discardDatabaseBranch":  "sandbox branches are not part of this version",
 	"dryEvalPolicy":          "policy evaluation is not part of this version",
 	"replayPolicy":           "policy evaluation is not part of this version",
-	"lintMigration":          "the migration linter is not part of this version",
 	"scanDatabaseForPii":     "the schema catalog is not part of this version",
 	"getSchemaCatalog":       "the schema catalog is not part of this version",
 	"getProjectMetrics":      "metrics are not recorded by this version",
@@ -85,10 +84,6 @@ func (s *server) DryEvalPolicy(context.Context, contract.DryEvalPolicyRequestObj
 
 func (s *server) ReplayPolicy(context.Context, contract.ReplayPolicyRequestObject) (contract.ReplayPolicyResponseObject, error) {
 	return nil, notImplemented("replayPolicy")
-}
-
-func (s *server) LintMigration(context.Context, contract.LintMigrationRequestObject) (contract.LintMigrationResponseObject, error) {
-	return nil, notImplemented("lintMigration")
 }
 
 func (s *server) ScanDatabaseForPii(context.Context, contract.ScanDatabaseForPiiRequestObject) (contract.ScanDatabaseForPiiResponseObject, error) {
