@@ -94,7 +94,7 @@ func generate(root string, progress func(string)) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	code, err = sdks(spec, extra)
+	code, err = sdks(root, spec, extra)
 	if err != nil {
 		return nil, err
 	}

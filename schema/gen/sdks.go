@@ -1,18 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"os"
+	"os/exec"
 	"path"
-	"strings"
-	"sync"
+	"path/filepath"
 
 	"github.com/blang/semver"
-	dotnet "github.com/pulumi/pulumi-dotnet/pulumi-language-dotnet/v3/codegen"
 	gogen "github.com/pulumi/pulumi/pkg/v3/codegen/go"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/nodejs"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/python"
@@ -24,7 +23,7 @@ const tool = "schema/gen"
 // sdks are the client libraries, made by pulumi's own generators. Java's is
 // not among them: its generator is a program of its own, which users run with
 // `pulumi package add`.
-func sdks(spec []byte, overlays overlays) (map[string][]byte, error) {
+func sdks(root string, spec []byte, overlays overlays) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, language := range []struct {
 		dir      string
@@ -51,10 +50,8 @@ func sdks(spec []byte, overlays overlays) (map[string][]byte, error) {
 			}
 			return moduleOfGo(out, overlays.golang)
 		}},
-		{"sdk/dotnet", func(p *schema.Package) (map[string][]byte, error) {
-			restore := serveLogo(overlays.logo)
-			defer restore()
-			return dotnet.GeneratePackage(tool, p, nil, nil)
+		{"sdk/dotnet", func(*schema.Package) (map[string][]byte, error) {
+			return dotnet(root, spec, overlays.logo)
 		}},
 	} {
 		// Each generator changes the package that it is given.
@@ -114,26 +111,20 @@ func (noLoader) LoadPackageReferenceV2(context.Context, *schema.PackageDescripto
 	return nil, errNoPackages
 }
 
-// serveLogo answers the .NET generator, which downloads a logo and cannot be
-// told not to, from memory: generating needs no network.
-func serveLogo(png []byte) (restore func()) {
-	logoMu.Lock()
-	before := http.DefaultTransport
-	http.DefaultTransport = logo{png}
-	return func() {
-		http.DefaultTransport = before
-		logoMu.Unlock()
+// dotnet runs the generator of the .NET SDK, which is a module of its own.
+func dotnet(root string, spec, logo []byte) (map[string][]byte, error) {
+	in, err := json.Marshal(map[string]any{"Tool": tool, "Schema": json.RawMessage(spec), "Logo": logo})
+	if err != nil {
+		return nil, err
 	}
-}
-
-var logoMu sync.Mutex
-
-type logo struct{ png []byte }
-
-func (l logo) RoundTrip(req *http.Request) (*http.Response, error) {
-	return &http.Response{
-		StatusCode: http.StatusOK, Status: "200 OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"image/png"}}, Request: req,
-		Body: io.NopCloser(strings.NewReader(string(l.png))), ContentLength: int64(len(l.png)),
-	}, nil
+	cmd := exec.Command("go", "run", ".")
+	cmd.Dir = filepath.Join(root, "schema/gen/dotnet")
+	cmd.Stdin = bytes.NewReader(in)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("run the .NET generator: %w", err)
+	}
+	var files map[string][]byte
+	return files, json.Unmarshal(out, &files)
 }

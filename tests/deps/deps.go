@@ -22,7 +22,6 @@ import (
 	_ "github.com/pressly/goose/v3"
 	_ "github.com/pulumi/providertest/pulumitest"
 	_ "github.com/pulumi/providertest/pulumitest/opttest"
-	_ "github.com/pulumi/pulumi-dotnet/pulumi-language-dotnet/v3/codegen"
 	_ "github.com/pulumi/pulumi-go-provider"
 	_ "github.com/pulumi/pulumi-go-provider/integration"
 	_ "github.com/pulumi/pulumi-go-provider/middleware/cancel"
