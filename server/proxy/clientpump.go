@@ -28,9 +28,13 @@ type clientPump struct {
 func (s *session) toUpstream() (whole bool) {
 	p := &clientPump{session: s}
 	defer p.buf.release()
+	relay := p.relay
+	if s.enforcer != nil {
+		relay = (&enforcePump{clientPump: p, enforcer: s.enforcer}).relay
+	}
 	for {
 		err := p.buf.fill(s.client, &p.scan)
-		n, more := p.relay(p.buf.bytes())
+		n, more := relay(p.buf.bytes())
 		p.buf.consume(n)
 		if !more {
 			break

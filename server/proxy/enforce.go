@@ -9,10 +9,6 @@ import (
 
 // unenforced names the rules of a policy that this proxy does not enforce. A
 // login under any of them is refused: no rule is ever silently ignored.
-//
-// read_only is among them. Without deciding on the parse tree nothing at this
-// level keeps a session read-only: default_transaction_read_only yields to
-// SET, to BEGIN READ WRITE and to set_config() in the middle of a SELECT.
 func unenforced(r store.PolicyRules) []string {
 	var names []string
 	add := func(asked bool, name string) {
@@ -20,16 +16,11 @@ func unenforced(r store.PolicyRules) []string {
 			names = append(names, name)
 		}
 	}
-	add(r.AccessMode != "read_write", "access_mode "+r.AccessMode)
-	add(len(r.AllowStatements)+len(r.DenyStatements) > 0, "statement_rules")
-	add(len(r.TableAllowlist) > 0, "table_allowlist")
-	add(len(r.TableDenylist) > 0, "table_denylist")
 	add(len(r.MaskingRules) > 0, "masking_rules")
 	add(len(r.RowFilters) > 0, "row_filters")
 	add(r.BudgetQueriesPerHour != 0, "budget_queries_per_hour")
 	add(r.BudgetQueriesPerDay != 0, "budget_queries_per_day")
 	add(r.MaxRows != 0, "max_rows")
-	add(r.StatementTimeoutMs != 0, "statement_timeout_ms")
 	add(r.WriteMode != "" && r.WriteMode != "normal", "write_mode "+r.WriteMode)
 	add(r.ApprovalMode != "" && r.ApprovalMode != "off", "approval_mode "+r.ApprovalMode)
 	add(r.MigrationSafety != "" && r.MigrationSafety != "off", "migration_safety "+r.MigrationSafety)
@@ -46,6 +37,6 @@ func refuseRules(p store.Policy) *refusal {
 		return nil
 	}
 	return fatal(codeNotSupported,
-		fmt.Sprintf("Change policy %q to access_mode read_write without these rules, or use another policy.", p.Name),
+		fmt.Sprintf("Change policy %q to do without these rules, or use another policy.", p.Name),
 		"policy %q asks for %s, which this server does not enforce yet", p.Name, strings.Join(names, ", "))
 }

@@ -68,7 +68,7 @@ func (s *Server) loginIssued(c *client, r *route) (*session, error) {
 		return nil, fatal(codeNotSupported, "Connect to the database itself to replicate.", "replication is not available to issued credentials")
 	}
 	var reserved string
-	c.startup.settings(func(name string) {
+	c.startup.settings(func(name, _ string) {
 		if strings.HasPrefix(strings.ToLower(name), "pgbeam.") {
 			reserved = name
 		}
@@ -136,6 +136,15 @@ func upstreamRefused(e *pool.Error) *refusal {
 
 // open takes a place in the project, dials upstream, and greets the client.
 func (s *Server) open(c *client, p *project, db *store.Database, id identity, user string, password secret.Text) (*session, error) {
+	v := p.view.Load()
+	under := v.ruling(id)
+	target := s.target(db, c.startup, user, password)
+	if under != nil {
+		if refused := under.admit(c.startup, id.credentialID != ""); refused != nil {
+			return nil, refused
+		}
+		under.prepare(&target, id, v.principalType(id))
+	}
 	if refused := p.take(); refused != nil {
 		return nil, refused
 	}
@@ -150,11 +159,19 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 	ctx, cancel := context.WithTimeout(s.base, s.cfg.LoginTimeout)
 	defer cancel()
 	_ = c.raw.SetDeadline(time.Now().Add(2 * s.cfg.LoginTimeout))
-	up, err := s.dialer.Dial(ctx, p.id, s.target(db, c.startup, user, password))
+	up, err := s.dialer.Dial(ctx, p.id, target)
 	if err != nil {
 		return nil, err
 	}
 	ss := newSession(s, c, p, up, id)
+	if under != nil {
+		path, err := under.settle(up, s.cfg.LoginTimeout)
+		if err != nil {
+			ss.closeUpstream(false)
+			return nil, err
+		}
+		ss.posture, ss.enforcer = under.posture, newEnforcer(ss, db, path)
+	}
 	if err := s.register(ss); err != nil {
 		ss.closeUpstream(true)
 		return nil, err

@@ -65,29 +65,35 @@ func (s startup) replicates() bool {
 	return true
 }
 
-// settings calls yield with the name of every setting that the packet makes,
-// by itself or inside options.
-func (s startup) settings(yield func(name string)) {
+// settings calls yield with every setting that the packet makes, by itself or
+// inside options. A switch that is no setting has no name.
+func (s startup) settings(yield func(name, value string)) {
 	for name, value := range s.params {
 		if name != "options" {
-			yield(name)
+			yield(name, value)
 			continue
 		}
 		words := splitOptions(value)
-		for i, w := range words {
+		for i := 0; i < len(words); i++ {
+			w := words[i]
 			switch {
 			case w == "-c" && i+1 < len(words):
-				w = words[i+1]
+				i++
+				w = words[i]
 			case strings.HasPrefix(w, "-c"):
 				w = w[2:]
 			case strings.HasPrefix(w, "--"):
 				w = w[2:]
 			default:
+				yield("", w)
 				continue
 			}
-			if name, _, _ := strings.Cut(w, "="); name != "" {
-				yield(strings.ReplaceAll(name, "-", "_"))
+			name, value, _ := strings.Cut(w, "=")
+			if name == "" {
+				yield("", words[i])
+				continue
 			}
+			yield(strings.ReplaceAll(name, "-", "_"), value)
 		}
 	}
 }

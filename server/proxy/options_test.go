@@ -30,7 +30,11 @@ func TestStartupOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		var settings []string
-		st.settings(func(name string) { settings = append(settings, name) })
+		st.settings(func(name, _ string) {
+			if name != "" {
+				settings = append(settings, name)
+			}
+		})
 		if st.project != tt.project || st.params["options"] != tt.rest || !reflect.DeepEqual(settings, tt.settings) {
 			t.Errorf("%q: project %q, rest %q, settings %q", tt.options, st.project, st.params["options"], settings)
 		}

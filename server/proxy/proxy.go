@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pgbeam/pulumi-pgbeam/server/catalog"
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 	"github.com/pgbeam/pulumi-pgbeam/server/pool"
@@ -62,6 +63,7 @@ type Server struct {
 	registry *registry
 	limiter  *limiter
 	dialer   *pool.Dialer
+	catalogs catalog.Cache
 	reports  *reporter
 
 	stop    context.CancelFunc // ends the watcher and the reporter

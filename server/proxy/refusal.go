@@ -44,12 +44,18 @@ const (
 	codePrivilege         = "42501"
 	codeTooMany           = "53300"
 	codeRateExceeded      = "53400"
+	codeTooComplex        = "54000"
 	codeShutdown          = "57P01"
 	codeCannotNow         = "57P03"
 )
 
 func shuttingDown() *refusal {
 	return fatal(codeShutdown, "Connect again.", "terminating connection due to administrator command")
+}
+
+// policyChanged ends a session that was set up for other rules than now hold.
+func policyChanged() *refusal {
+	return fatal(codeShutdown, "Connect again.", "terminating connection because the policy of this login changed")
 }
 
 func protocolViolation(err error) *refusal {

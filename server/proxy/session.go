@@ -39,6 +39,9 @@ type session struct {
 	upstream *pool.Upstream
 	hello    []byte // what the client gets first
 
+	posture  posture   // what its policy asked for at login
+	enforcer *enforcer // nil without a policy that asks for anything
+
 	seen    *view     // toUpstream's: the view that was asked last
 	expires time.Time // of seen; zero is never
 	ending  atomic.Pointer[refusal]
@@ -145,6 +148,10 @@ func (s *session) permitted() bool {
 	if v != s.seen {
 		if refused := v.refuse(s.id); refused != nil {
 			s.end(refused)
+			return false
+		}
+		if v.posture(s.id) != s.posture {
+			s.end(policyChanged())
 			return false
 		}
 		s.seen = v

@@ -16,6 +16,13 @@ type upstreamPump struct {
 	scan  wire.Scanner
 	buf   buffer
 	fatal bool // the upstream has said why it closes
+	edits []edit
+}
+
+// edit says what the client gets in place of some bytes of the buffer.
+type edit struct {
+	from, to int
+	with     []byte
 }
 
 // toClient relays what the upstream sends until the session ends, says why
@@ -91,12 +98,27 @@ func (p *upstreamPump) relay() bool {
 	if done == 0 {
 		return true
 	}
-	if _, err := p.client.Write(p.buf.bytes()[:done]); err != nil {
+	if _, err := p.client.Write(p.edited(done)); err != nil {
 		p.end(fatal(codeConnectionFailure, "", "client connection lost"))
 		return false
 	}
 	p.buf.consume(done)
 	return true
+}
+
+// edited is the start of the buffer as the client gets it.
+func (p *upstreamPump) edited(done int) []byte {
+	data := p.buf.bytes()[:done]
+	if len(p.edits) == 0 {
+		return data
+	}
+	out, at := make([]byte, 0, 2*done), 0
+	for _, e := range p.edits {
+		out = append(append(out, data[at:e.from]...), e.with...)
+		at = e.to
+	}
+	p.edits = p.edits[:0]
+	return append(out, data[at:]...)
 }
 
 // account enters the frames in the buffer in the ledger and returns how much
@@ -110,8 +132,8 @@ func (p *upstreamPump) account() (done int, err error) {
 			done += p.scan.Skip(data[done:])
 			continue
 		}
-		if h, ok, _ := wire.ParseHeader(data[done:]); ok && h.Type == wire.ReadyForQuery && len(data)-done < wire.HeaderSize+1 {
-			break // its one byte counts
+		if h, ok, _ := wire.ParseHeader(data[done:]); ok && len(data)-done < wire.HeaderSize+h.Body && p.needed(h) {
+			break
 		}
 		h, ok, err := p.scan.Next(data[done:])
 		if err != nil {
@@ -129,9 +151,17 @@ func (p *upstreamPump) account() (done int, err error) {
 				status = body[0]
 			}
 			p.ledger.received(h.Type, status)
+			if p.enforcer != nil {
+				p.enforcer.ready(status)
+			}
 			p.settled.Broadcast()
 		case wire.ErrorResponse:
 			p.ledger.received(h.Type, 0)
+			if p.enforcer != nil {
+				if with := p.enforcer.failed(body); with != nil {
+					p.edits = append(p.edits, edit{done - wire.HeaderSize, done + h.Body, with})
+				}
+			}
 			severity := wire.ParseReport(body).Severity
 			p.fatal = severity == wire.SeverityFatal || severity == "PANIC"
 		case wire.CopyInResponse, wire.CopyBothResp:
@@ -159,6 +189,7 @@ func (p *upstreamPump) settle() {
 		for p.outstanding() {
 			err := p.buf.fill(p.upstream, &p.scan)
 			done, bad := p.account()
+			p.edits = p.edits[:0]
 			p.buf.consume(done)
 			if bad != nil || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				return
@@ -231,4 +262,15 @@ func lostReason(err error) string {
 		return op.Err.Error()
 	}
 	return err.Error()
+}
+
+// needed reports whether a frame has to be whole to be relayed.
+func (p *upstreamPump) needed(h wire.Header) bool {
+	switch h.Type {
+	case wire.ReadyForQuery:
+		return true // its one byte counts
+	case wire.ErrorResponse:
+		return p.enforcer != nil && wire.HeaderSize+h.Body <= bufferSize
+	}
+	return false
 }

@@ -16,6 +16,7 @@ type view struct {
 	databases   []store.Database
 	credentials map[string]*principal // by credential id
 	passthrough *refusal              // why users of the upstream may not log in; nil when they may
+	standard    *ruling               // what the default policy asks of them
 	ended       *refusal              // why nobody may; nil when the project is in service
 }
 
@@ -24,6 +25,8 @@ type principal struct {
 	generation int
 	expiresAt  *time.Time
 	refused    *refusal
+	kind       string // agent, human
+	ruling     *ruling
 }
 
 // newView compiles a snapshot.
@@ -43,8 +46,10 @@ func newView(snap store.Snapshot) *view {
 	}
 	policies := make(map[string]*refusal, len(snap.Policies))
 	known := make(map[string]bool, len(snap.Policies))
+	rulings := make(map[string]*ruling, len(snap.Policies))
 	for _, p := range snap.Policies {
 		policies[p.ID], known[p.ID] = refuseRules(p), true
+		rulings[p.ID] = rulingOf(p.Rules)
 	}
 	policy := func(id string) *refusal {
 		if !known[id] {
@@ -53,10 +58,10 @@ func newView(snap store.Snapshot) *view {
 		return policies[id]
 	}
 	if id := snap.Project.DefaultPolicyID; id != "" {
-		v.passthrough = policy(id)
+		v.passthrough, v.standard = policy(id), rulings[id]
 	}
 	for _, c := range snap.Credentials {
-		p := &principal{generation: c.Generation, expiresAt: c.ExpiresAt}
+		p := &principal{generation: c.Generation, expiresAt: c.ExpiresAt, kind: c.PrincipalType, ruling: rulings[c.PolicyID]}
 		switch {
 		case c.Status == "revoked":
 			p.refused = credentialRevoked()
@@ -125,6 +130,33 @@ func (v *view) refuseLogin(id identity) *refusal {
 		return expired(*p.expiresAt)
 	}
 	return nil
+}
+
+// ruling is what the policy of this identity asks for, nil when nothing.
+func (v *view) ruling(id identity) *ruling {
+	if id.credentialID == "" {
+		return v.standard
+	}
+	if p := v.credentials[id.credentialID]; p != nil {
+		return p.ruling
+	}
+	return nil
+}
+
+// principalType is agent or human, "" for users of the upstream.
+func (v *view) principalType(id identity) string {
+	if p := v.credentials[id.credentialID]; p != nil {
+		return p.kind
+	}
+	return ""
+}
+
+// posture is what the session of this identity must have been set up with.
+func (v *view) posture(id identity) posture {
+	if r := v.ruling(id); r != nil {
+		return r.posture
+	}
+	return posture{}
 }
 
 // expiry is when this identity ends by itself; ok is false when it does not.

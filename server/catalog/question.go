@@ -1,0 +1,92 @@
+package catalog
+
+import (
+	"strings"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+)
+
+// answer is one statement of the question and what becomes of its rows.
+type answer struct {
+	sql     string
+	columns int
+	add     func(*builder, *fields)
+}
+
+// answers begin behind BEGIN and two SETs; the search path is pinned right
+// behind the first of them.
+const firstAnswer = 3
+
+// question asks for everything in one round trip and one snapshot. Reading
+// only, it can do no harm; names are qualified, and after the first answer the
+// search path holds no operator but the system's.
+var question = func() string {
+	var b strings.Builder
+	b.WriteString("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n")
+	b.WriteString("SET LOCAL statement_timeout = '10s';\n")
+	b.WriteString("SET LOCAL lock_timeout = '2s';\n")
+	for _, a := range answers {
+		b.WriteString(a.sql)
+		b.WriteString(";\n")
+	}
+	b.WriteString("COMMIT")
+	return b.String()
+}()
+
+// others are the schemas that nobody names: temporary ones, of other sessions
+// too, and those of TOAST tables.
+const others = `n.nspname !~ '^pg_(toast|temp_|toast_temp_)'`
+
+var answers = []answer{
+	{`SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s`, 1, func(b *builder, f *fields) {
+		b.catalog.SearchPath = append(b.catalog.SearchPath, f.text())
+	}},
+	// Keeps operators and functions of the role's search path away from what
+	// follows. It yields no row.
+	{sql: "SET LOCAL search_path = pg_catalog"},
+	{`SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner),
+	CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384 THEN pg_get_viewdef(c.oid) END
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ` + others + ` ORDER BY c.oid`, 6, func(b *builder, f *fields) {
+		r := &policy.Relation{OID: f.oid()}
+		r.RelationName = policy.RelationName{Schema: f.text(), Name: f.text()}
+		r.Kind, r.Owner, r.Definition = f.letter(), f.text(), f.text()
+		b.relation(r)
+	}},
+	{`SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull
+FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ` + others + `
+ORDER BY a.attrelid, a.attnum`, 5, func(b *builder, f *fields) {
+		if r := b.byOID[f.oid()]; r != nil {
+			r.Columns = append(r.Columns, policy.Column{Name: f.text(), Number: f.number(), Type: f.oid(), NotNull: f.flag()})
+		}
+	}},
+	{`SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno`, 2, func(b *builder, f *fields) {
+		child, parent := b.byOID[f.oid()], b.byOID[f.oid()]
+		if child != nil && parent != nil {
+			child.Parents = append(child.Parents, parent.RelationName)
+		}
+	}},
+	// What the rewrite rules of views read: relations (column 0) and columns.
+	{`SELECT DISTINCT r.ev_class, d.refobjid, d.refobjsubid
+FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+WHERE r.ev_class >= 16384 AND d.refobjid <> r.ev_class ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
+		b.reads(f.oid(), f.oid(), f.number())
+	}},
+	{`SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proleakproof,
+	p.oid < 16384 AND n.nspname = 'pg_catalog', p.prorettype, p.proargtypes, p.proretset
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace ORDER BY p.oid`, 10, func(b *builder, f *fields) {
+		fn := policy.Function{OID: f.oid()}
+		fn.RelationName = policy.RelationName{Schema: f.text(), Name: f.text()}
+		fn.Kind, fn.Volatility, fn.Leakproof, fn.Builtin = f.letter(), f.letter(), f.flag(), f.flag()
+		fn.Returns, fn.Arguments, fn.SetOf = f.oid(), f.oids(), f.flag()
+		b.catalog.Functions[fn.RelationName] = append(b.catalog.Functions[fn.RelationName], fn)
+	}},
+	{`SELECT t.oid, n.nspname, t.typname, t.typcategory, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE ` + others + ` ORDER BY t.oid`, 6, func(b *builder, f *fields) {
+		t := policy.TypeInfo{OID: f.oid(), Schema: f.text(), Name: f.text(), Category: f.letter(), Base: f.oid(), Element: f.oid()}
+		b.catalog.Types[t.OID] = t
+	}},
+}
+
+func splitSpaces(s string) []string { return strings.Fields(s) }

@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+	"github.com/pgbeam/pulumi-pgbeam/server/pool"
+)
+
+// admit says why a startup packet may not open a session under a policy, nil
+// when it may. What it sets is decided about as if it were set by SET.
+func (r *ruling) admit(st startup, issued bool) *refusal {
+	if st.replicates() {
+		return fatal(codeNotSupported, "Connect to the database itself to replicate.", "replication is not available under a policy")
+	}
+	engine, err := policy.Compile(policy.Profile{ReadOnly: r.profile.ReadOnly}, nil)
+	if err != nil {
+		return fatal(codeNotSupported, "", "the policy cannot be applied: %s", err)
+	}
+	var refused *refusal
+	st.settings(func(name, value string) {
+		lower := strings.ToLower(name)
+		switch {
+		case refused != nil, lower == "client_encoding" && strings.EqualFold(value, "SQL_ASCII"):
+			return // the client takes any: it gets UTF8
+		case name == "":
+			refused = fatal(codePrivilege, "Use -c name=value for settings.", "option %q may not be used under a policy", value)
+			return
+		case lower == "pgbeam.tenant" && !issued:
+			return
+		case strings.ContainsRune(name, 0):
+			return
+		}
+		sql := fmt.Sprintf(`SET "%s" TO '%s'`,
+			strings.ReplaceAll(strings.ReplaceAll(name, `"`, `""`), ".", `"."`), strings.ReplaceAll(value, "'", "''"))
+		if d := engine.Evaluate(sql); d.Verdict == policy.Block {
+			refused = fatal(codePrivilege, "Leave it out of the connection string.", "%s", d.Reason)
+		}
+	})
+	return refused
+}
+
+// prepare puts into the startup packet what holds a session to its policy from
+// below: values that came with the startup packet are those that RESET returns
+// to.
+func (r *ruling) prepare(t *pool.Target, id identity, principalType string) {
+	t.RuntimeParams = maps.Clone(t.RuntimeParams)
+	set := func(name, value string) {
+		maps.DeleteFunc(t.RuntimeParams, func(have, _ string) bool { return strings.EqualFold(have, name) })
+		t.RuntimeParams[name] = value
+	}
+	// The bytes that were decided about are those that the server reads.
+	set("client_encoding", "UTF8")
+	set("standard_conforming_strings", "on")
+	if r.posture.readOnly {
+		set("default_transaction_read_only", "on")
+	}
+	if limit := r.posture.timeoutMs; limit > 0 {
+		if have, err := strconv.Atoi(t.RuntimeParams["statement_timeout"]); err != nil || have == 0 || limit < have {
+			set("statement_timeout", strconv.Itoa(limit))
+		}
+	}
+	if id.credentialID != "" {
+		set("pgbeam.credential_id", id.credentialID)
+		set("pgbeam.principal_type", principalType)
+	}
+}
+
+// settleSQL asks for what a session runs with.
+const settleSQL = `SELECT pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.current_setting('standard_conforming_strings'),
+	pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('statement_timeout');
+SELECT s, pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s`
+
+// settle checks that a new upstream session is what a policy needs, and fixes
+// its search path: the schemas that it names now, in their order, are those
+// that names are resolved in. It returns them.
+func (r *ruling) settle(up *pool.Upstream, within time.Duration) ([]string, error) {
+	_ = up.SetDeadline(time.Now().Add(within))
+	defer func() { _ = up.SetDeadline(time.Time{}) }()
+	var have [4]string
+	var path, quoted []string
+	asides, err := wire.Ask(up, settleSQL, wire.MaxAuth, func(statement int, values [][]byte) error {
+		switch {
+		case statement == 0 && len(values) == 4:
+			for i, v := range values {
+				have[i] = string(v)
+			}
+		case statement == 1 && len(values) == 2:
+			path, quoted = append(path, string(values[0])), append(quoted, string(values[1]))
+		}
+		return nil
+	})
+	if err == nil {
+		up.Greeting = append(up.Greeting, asides...)
+		if len(quoted) == 0 {
+			quoted = []string{"''"}
+		}
+		asides, err = wire.Ask(up, "SET search_path = "+strings.Join(quoted, ", "), wire.MaxAuth, func(int, [][]byte) error { return nil })
+		up.Greeting = append(up.Greeting, asides...)
+	}
+	if err != nil {
+		return nil, fatal(codeConnectionFailure, "", "set up the session for its policy: %s", err)
+	}
+	for _, want := range []struct {
+		asked       bool
+		name, value string
+		ok          bool
+	}{
+		{r.posture.readOnly, "default_transaction_read_only", "on", have[0] == "on"},
+		{true, "standard_conforming_strings", "on", have[1] == "on"},
+		{true, "client_encoding", "UTF8", have[2] == "UTF8"},
+		{r.posture.timeoutMs > 0, "statement_timeout", "the policy's", have[3] != "0"},
+	} {
+		if want.asked && !want.ok {
+			return nil, fatal(codeNotSupported, "Connect the project to PostgreSQL itself, or to a pooler that passes settings on.",
+				"this policy needs %s to be %s upstream, and the upstream did not take it", want.name, want.value)
+		}
+	}
+	return path, nil
+}

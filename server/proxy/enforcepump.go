@@ -1,0 +1,397 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+)
+
+const (
+	// maxExamined is the longest Query or Parse frame that is read whole to be
+	// decided about: the longest text that a policy examines, with room for
+	// the types of parameters.
+	maxExamined = 1<<20 + 512<<10
+	// maxNames bounds the two names at the start of a Bind, and the frames
+	// that carry little else. It leaves room in the buffer.
+	maxNames = 8 << 10
+)
+
+// What becomes of the rest of a frame that has begun.
+type rest int
+
+const (
+	passOn  rest = iota
+	collect      // for a decision
+	discard      // it was refused
+)
+
+// enforcePump is a clientPump that holds its session to a policy: frames that
+// make something run are read whole, and go upstream as the policy leaves
+// them. A refused one is replaced by one that is sure to fail in the same
+// place, see refuse: the upstream then does all that an error does, to the
+// transaction and to the rest of a pipeline.
+type enforcePump struct {
+	*clientPump
+	*enforcer
+	out  []byte // to be sent
+	rest rest
+	typ  byte   // of the frame that is collected
+	body []byte // of it
+}
+
+// relay is clientPump's, for a session under a policy.
+func (p *enforcePump) relay(data []byte) (done int, more bool) {
+	for done < len(data) {
+		if !p.scan.AtBoundary() {
+			n := p.scan.Skip(data[done:])
+			switch p.rest {
+			case passOn:
+				p.out = append(p.out, data[done:done+n]...)
+			case collect:
+				p.body = append(p.body, data[done:done+n]...)
+				if p.scan.AtBoundary() {
+					if !p.frame(p.typ, p.body) {
+						return done, false
+					}
+					p.body = nil
+				}
+			}
+			done += n
+			continue
+		}
+		h, ok, err := wire.ParseHeader(data[done:])
+		if err == nil && ok && strings.IndexByte(fromClient, h.Type) < 0 {
+			err = fmt.Errorf("invalid frontend message type %d", h.Type)
+		}
+		if err != nil {
+			p.end(protocolViolation(err))
+			return done, false
+		}
+		if !ok {
+			break
+		}
+		have := data[done+wire.HeaderSize:]
+		whole := len(have) >= h.Body
+		if whole {
+			have = have[:h.Body]
+		}
+		switch h.Type {
+		case wire.Query, wire.Parse, wire.Describe, wire.Close, wire.Execute:
+			switch {
+			case whole:
+				p.enter(h, data[done:])
+				p.scan.Skip(have)
+				if !p.frame(h.Type, have) {
+					return done, false
+				}
+				done += wire.HeaderSize + h.Body
+				continue
+			case h.Body+wire.HeaderSize <= bufferSize:
+				return done, p.flush() // the rest is on its way, and has room
+			case h.Type != wire.Query && h.Type != wire.Parse:
+				p.end(protocolViolation(fmt.Errorf("message type %q of %d bytes", h.Type, h.Body)))
+				return done, false
+			case h.Body > maxExamined:
+				if !p.tooLong(h) {
+					return done, false
+				}
+				p.rest = discard
+			default:
+				p.typ, p.body, p.rest = h.Type, make([]byte, 0, h.Body), collect
+			}
+			p.enter(h, data[done:])
+			done += wire.HeaderSize
+		case wire.Bind:
+			portal, statement, ok := bindNames(have)
+			if !ok && !whole && len(have) < maxNames {
+				return done, p.flush()
+			}
+			if !ok {
+				p.end(protocolViolation(errors.New("invalid names in bind message")))
+				return done, false
+			}
+			refused, alive := p.bind(portal, statement)
+			if !alive {
+				return done, false
+			}
+			p.rest = passOn
+			if refused {
+				p.rest = discard
+			} else {
+				p.out = append(p.out, data[done:done+wire.HeaderSize]...)
+			}
+			p.enter(h, data[done:])
+			done += wire.HeaderSize
+		case wire.FunctionCall:
+			if !p.permitted() || !p.paced() {
+				return done, false
+			}
+			p.refuse(wire.Query, "", &wire.Report{
+				Severity: wire.SeverityError, Code: codeNotSupported,
+				Message: "function call message is not supported under a policy", Hint: "Call the function in a SELECT.",
+			})
+			p.rest = discard
+			p.enter(h, data[done:])
+			done += wire.HeaderSize
+		default:
+			p.note(h.Type)
+			p.rest = passOn
+			p.out = append(p.out, data[done:done+wire.HeaderSize]...)
+			p.enter(h, data[done:])
+			done += wire.HeaderSize
+			if h.Type == wire.Terminate {
+				p.flush()
+				return done, false
+			}
+		}
+	}
+	return done, p.flush()
+}
+
+// enter has the scanner begin the frame whose header was read already.
+func (p *enforcePump) enter(h wire.Header, b []byte) {
+	if _, _, err := p.scan.Next(b); err != nil {
+		panic(fmt.Sprintf("header %v was read before: %v", h, err))
+	}
+}
+
+func (p *enforcePump) flush() bool {
+	ok := p.send(p.out)
+	p.out = p.out[:0]
+	if cap(p.out) > bufferSize {
+		p.out = nil
+	}
+	return ok
+}
+
+// bindNames reads the portal and the statement that a Bind names.
+func bindNames(body []byte) (portal, statement string, ok bool) {
+	first, body, ok := bytes.Cut(body, []byte{0})
+	if !ok {
+		return "", "", false
+	}
+	second, _, ok := bytes.Cut(body, []byte{0})
+	return string(first), string(second), ok
+}
+
+// frame deals with a frame that is whole, and reports whether to go on.
+func (p *enforcePump) frame(typ byte, body []byte) bool {
+	if runs(typ) && (!p.permitted() || executes(typ) && !p.paced()) {
+		return false
+	}
+	p.catchUp()
+	var err error
+	switch typ {
+	case wire.Query:
+		err = p.query(body)
+	case wire.Parse:
+		err = p.parse(body)
+	case wire.Execute:
+		err = p.execute(body)
+	case wire.Describe:
+		err = p.describe(body)
+	case wire.Close:
+		err = p.close(body)
+	}
+	if err != nil {
+		p.end(protocolViolation(err))
+		return false
+	}
+	return len(p.out) < bufferSize || p.flush()
+}
+
+func (p *enforcePump) query(body []byte) error {
+	text, ok := bytes.CutSuffix(body, []byte{0})
+	if !ok || bytes.IndexByte(text, 0) >= 0 {
+		return errors.New("invalid message format")
+	}
+	v := p.decide(text)
+	if v.refused == nil && v.tagged("FETCH", "MOVE") {
+		v.refused = p.stillAll()
+	}
+	if v.refused == nil && v.tagged("DECLARE CURSOR") {
+		v.refused = p.declared(v.prepared(text, p.engine))
+	}
+	if v.refused != nil {
+		p.refuse(wire.Query, "", v.refused)
+		return nil
+	}
+	p.altering(v.alters())
+	p.note(wire.Query)
+	p.out = wire.AppendQuery(p.out, v.sql)
+	return nil
+}
+
+func (p *enforcePump) parse(body []byte) error {
+	name, rest, ok := bytes.Cut(body, []byte{0})
+	text, types, ok2 := bytes.Cut(rest, []byte{0})
+	if !ok || !ok2 || len(types) < 2 || len(types) != 2+4*int(binary.BigEndian.Uint16(types)) {
+		return errors.New("invalid message format")
+	}
+	v := p.decide(text)
+	if v.refused == nil && p.statements.weight+p.portals.weight+len(text) > maxPrepared {
+		v.refused = &wire.Report{
+			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many prepared statements for one session under a policy",
+			Hint: "Close those that are not needed.",
+		}
+	}
+	var made *prepared
+	if v.refused == nil {
+		made = v.prepared(text, p.engine)
+		if v.tagged("DECLARE CURSOR") {
+			v.refused = p.declared(made)
+		}
+	}
+	if v.refused != nil {
+		if len(name) == 0 { // PostgreSQL forgets the unnamed statement first
+			p.statements.drop("")
+		}
+		p.refuse(wire.Parse, string(name), v.refused)
+		return nil
+	}
+	p.statements.set(string(name), made)
+	p.note(wire.Parse)
+	p.out = appendParse(p.out, string(name), v.sql, types)
+	return nil
+}
+
+// bind makes a portal of what a statement may be.
+func (p *enforcePump) bind(portal, statement string) (refused, alive bool) {
+	if !p.permitted() {
+		return false, false
+	}
+	p.catchUp()
+	list := p.statements.may(statement)
+	if r := p.still(list); r != nil {
+		p.refuse(wire.Parse, unstored, r)
+		return true, true
+	}
+	p.portals.set(portal, list...)
+	p.note(wire.Bind)
+	return false, true
+}
+
+func (p *enforcePump) execute(body []byte) error {
+	portal, rows, ok := bytes.Cut(body, []byte{0})
+	if !ok || len(rows) != 4 {
+		return errors.New("invalid message format")
+	}
+	list := p.portals.may(string(portal))
+	r := p.still(list)
+	if r == nil && list == nil {
+		r = p.stillAll() // a cursor of SQL is a portal as well
+	}
+	alters := false
+	for _, one := range list {
+		if one.fetches && r == nil {
+			r = p.stillAll()
+		}
+		alters = alters || one.alters
+	}
+	if r != nil {
+		p.refuse(wire.Parse, unstored, r)
+		return nil
+	}
+	p.altering(alters)
+	p.note(wire.Execute)
+	p.out = wire.AppendBody(p.out, wire.Execute, body)
+	return nil
+}
+
+func (p *enforcePump) describe(body []byte) error {
+	kind, name, err := target(body)
+	if err != nil {
+		return err
+	}
+	list := p.statements.may(name)
+	if kind == 'P' {
+		list = p.portals.may(name)
+	}
+	if r := p.still(list); r != nil {
+		p.refuse(wire.Parse, unstored, r)
+		return nil
+	}
+	p.note(wire.Describe)
+	p.out = wire.AppendBody(p.out, wire.Describe, body)
+	return nil
+}
+
+func (p *enforcePump) close(body []byte) error {
+	kind, name, err := target(body)
+	if err != nil {
+		return err
+	}
+	if kind == 'P' {
+		p.portals.drop(name)
+	} else {
+		p.statements.drop(name)
+	}
+	p.note(wire.Close)
+	p.out = wire.AppendBody(p.out, wire.Close, body)
+	return nil
+}
+
+// target reads what a Describe or Close is about.
+func target(body []byte) (kind byte, name string, err error) {
+	if len(body) < 2 || body[0] != 'S' && body[0] != 'P' || bytes.IndexByte(body[1:], 0) != len(body)-2 {
+		return 0, "", errors.New("invalid message format")
+	}
+	return body[0], string(body[1 : len(body)-1]), nil
+}
+
+// tooLong refuses a text that is not even read.
+func (p *enforcePump) tooLong(h wire.Header) bool {
+	if !p.permitted() || executes(h.Type) && !p.paced() {
+		return false
+	}
+	p.refuse(h.Type, "", blockedFor(fmt.Sprintf("this statement is %d bytes long; at most %d are examined", h.Body, maxExamined),
+		"Send it in parts, or values as parameters."))
+	return true
+}
+
+// unstored is the name that a Parse gets which stands for a frame other than a
+// Parse. It never comes to be.
+const unstored = "pgbeam_refused"
+
+// refuse puts a text upstream that no PostgreSQL can parse, in place of what
+// was refused: a Query, a Parse, or what runs a portal. Its error is replaced
+// on the way back. name is the prepared statement's, so that a refused Parse
+// undoes no more than one that fails by itself.
+func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
+	p.counter++
+	number := strconv.FormatUint(p.counter, 10)
+	p.mu.Lock()
+	if p.refusals == nil || p.ledger.empty() {
+		p.refusals = map[string]*wire.Report{} // those before were skipped upstream
+	}
+	p.refusals[number] = why
+	p.mu.Unlock()
+	p.note(typ)
+	if typ == wire.Query {
+		p.out = wire.AppendQuery(p.out, p.marker+number)
+	} else {
+		p.out = appendParse(p.out, name, p.marker+number, []byte{0, 0})
+	}
+}
+
+// altering notes DDL on its way upstream.
+func (p *enforcePump) altering(yes bool) {
+	if yes {
+		p.altered.Store(true)
+	}
+}
+
+func appendParse(b []byte, name, sql string, types []byte) []byte {
+	at := len(b)
+	b = append(b, wire.Parse, 0, 0, 0, 0)
+	b = append(append(b, name...), 0)
+	b = append(append(b, sql...), 0)
+	b = append(b, types...)
+	binary.BigEndian.PutUint32(b[at+1:], uint32(len(b)-at-1))
+	return b
+}

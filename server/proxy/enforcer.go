@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/catalog"
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
+)
+
+// enforcer holds one session to its policy. toUpstream is its only user,
+// except where said.
+type enforcer struct {
+	of       *session
+	key      catalog.Key
+	path     []string // schemas of the search path
+	pathText string
+
+	asked   *view // the view that ruling is of
+	ruling  *ruling
+	engine  *engine
+	catalog *policy.Catalog // of engine
+
+	statements, portals names
+	cursors             []*prepared // that SQL declared
+	errors              int         // failures when everything was answered last
+
+	marker  string // starts the texts that stand upstream for refused ones
+	counter uint64
+
+	// refusals wait for the errors that stand for them, by the number behind the
+	// marker; failures counts all errors of the upstream. of.mu guards both.
+	refusals map[string]*wire.Report
+	failures int
+
+	// altered tells that DDL went upstream whose end has not come yet. Both
+	// pumps use it.
+	altered atomic.Bool
+}
+
+// newEnforcer holds s, whose schemas are path, to the policy of its login.
+func newEnforcer(s *session, db *store.Database, path []string) *enforcer {
+	var nonce [8]byte
+	rand.Read(nonce[:])
+	return &enforcer{
+		of: s,
+		key: catalog.Key{
+			Project: s.proj.id, Database: db.ID, Role: db.Username,
+			Address: net.JoinHostPort(db.Host, strconv.Itoa(db.Port)) + "/" + db.Name,
+		},
+		path: path, pathText: strings.Join(path, "\x00"),
+		marker: "pgbeam_refused_" + hex.EncodeToString(nonce[:]) + "_",
+	}
+}
+
+// verdict is what becomes of a text.
+type verdict struct {
+	refused *wire.Report // why it does not run
+	sql     string       // what runs instead of it, when it does
+	*policy.Decision
+}
+
+// current returns the engine in force.
+func (e *enforcer) current(look bool) (*engine, *wire.Report) {
+	if e.asked != e.of.seen {
+		e.asked, e.ruling, e.engine = e.of.seen, e.of.seen.ruling(e.of.id), nil
+	}
+	if e.ruling == nil { // the session ends: its posture is another
+		return nil, blockedFor("its policy changed", "Connect again.")
+	}
+	var schema *policy.Catalog
+	if e.ruling.schema {
+		get := e.of.srv.catalogs.Get
+		if look {
+			get = e.of.srv.catalogs.Look
+		}
+		var err error
+		if schema, err = get(e.of.srv.base, e.key, e.dial); err != nil {
+			e.of.srv.log.Warn("read catalog failed, statements are refused", "project", e.of.proj.id, "database", e.of.id.databaseID, "error", err)
+			return nil, blockedFor("the schema of the database cannot be read, and this policy has rules about tables or kinds of statement",
+				"Try again in a moment; the operator finds the reason in the log of PgBeam.")
+		}
+	}
+	if e.engine != nil && schema == e.catalog {
+		return e.engine, nil
+	}
+	made, err := e.of.proj.engines.get(e.ruling, schema, e.path, e.pathText)
+	if err != nil {
+		return nil, blockedFor(fmt.Sprintf("the policy cannot be applied: %s", err), "Ask your operator to correct the policy.")
+	}
+	e.engine, e.catalog = made, schema
+	return made, nil
+}
+
+// decide says what becomes of a text under what is in force now.
+func (e *enforcer) decide(text []byte) verdict {
+	now, refused := e.current(false)
+	if refused != nil {
+		return verdict{refused: refused}
+	}
+	d := now.decide(text)
+	if d.Unresolved && e.ruling.schema {
+		fresh, refused := e.current(true)
+		if refused != nil {
+			return verdict{refused: refused}
+		}
+		if fresh != now {
+			d = fresh.decide(text)
+		}
+	}
+	switch {
+	case d.Rule == "empty":
+		// Nothing runs. Drivers ask for it to see whether the server answers.
+		return verdict{Decision: d}
+	case d.Verdict == policy.Block:
+		return verdict{Decision: d, refused: &wire.Report{Severity: wire.SeverityError, Code: codePrivilege, Message: d.Reason, Hint: d.Hint}}
+	}
+	return verdict{Decision: d, sql: d.SQL}
+}
+
+// dial connects for the catalog, with the database's own credentials.
+func (e *enforcer) dial(ctx context.Context) (net.Conn, error) {
+	v := e.of.seen
+	for i := range v.databases {
+		if db := &v.databases[i]; db.ID == e.of.id.databaseID {
+			t := e.of.srv.target(db, startup{params: map[string]string{"application_name": "pgbeam catalog", "client_encoding": "UTF8"}}, db.Username, db.Password)
+			return e.of.srv.dialer.Dial(ctx, e.of.proj.id, t)
+		}
+	}
+	return nil, fmt.Errorf("database removed from the project")
+}
+
+// blockedFor is a refusal that no rule of the policy named.
+func blockedFor(reason, hint string) *wire.Report {
+	return &wire.Report{Severity: wire.SeverityError, Code: codePrivilege, Message: "blocked by PgBeam policy: " + reason, Hint: hint}
+}
+
+// alters reports whether statements change what a catalog says.
+func (v verdict) alters() bool {
+	for i := range v.Statements {
+		if k := v.Statements[i].Kind; k == policy.DDL || k == policy.Other && v.Statements[i].Writes {
+			return true
+		}
+	}
+	return false
+}
+
+// tagged reports whether one of the statements is of one of these commands.
+func (v verdict) tagged(tags ...string) bool {
+	for i := range v.Statements {
+		for _, t := range tags {
+			if v.Statements[i].Tag == t {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// failed is called with the body of each error of the upstream, and returns
+// the frame that the client gets instead of one that stands for a refusal.
+// of.mu is held.
+func (e *enforcer) failed(body []byte) []byte {
+	e.failures++
+	if len(e.refusals) == 0 {
+		return nil
+	}
+	_, rest, ok := strings.Cut(wire.ParseReport(body).Message, e.marker)
+	if !ok {
+		return nil
+	}
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(rest)
+	}
+	why := e.refusals[rest[:end]]
+	if why == nil {
+		return nil
+	}
+	delete(e.refusals, rest[:end])
+	return wire.AppendReport(nil, *why)
+}
+
+// ready is called when everything up to a ReadyForQuery was answered. of.mu
+// is held.
+func (e *enforcer) ready(status byte) {
+	if status != 'I' || !e.altered.Load() {
+		return
+	}
+	e.of.srv.catalogs.Expire(e.key.Project, e.key.Database)
+	if e.of.ledger.empty() {
+		e.altered.Store(false)
+	}
+}

@@ -1,0 +1,189 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+)
+
+// prepared is a text that was permitted and is kept upstream, as a prepared
+// statement, a portal or a cursor, to run later: perhaps under another policy.
+type prepared struct {
+	text    string // as the client sent it
+	sent    string // what went upstream
+	engine  *engine
+	alters  bool
+	fetches bool // it runs a cursor
+}
+
+func (v verdict) prepared(text []byte, under *engine) *prepared {
+	return &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE")}
+}
+
+// maxPrepared bounds the bytes of text that one session keeps.
+const maxPrepared = 16 << 20
+
+// names says what a name may stand for upstream. Whether a Parse, Bind or
+// Close took effect is known when the answers are in, and then only if no
+// error came in between: until then, and for good after an error, a name
+// stands for everything that it may.
+type names struct {
+	byName  map[string]*slot
+	touched []string
+	weight  int
+}
+
+type slot struct {
+	may     []*prepared
+	last    []*prepared // what the last message made of it; nil after Close
+	touched bool
+}
+
+// set notes that a name is made to stand for what p says.
+func (n *names) set(name string, p ...*prepared) {
+	s := n.touch(name)
+	s.last = p
+	for _, one := range p {
+		if !slices.ContainsFunc(s.may, func(have *prepared) bool { return have == one }) {
+			s.may = append(s.may, one)
+			n.weight += len(one.text)
+		}
+	}
+}
+
+// drop notes that a name is to stand for nothing.
+func (n *names) drop(name string) {
+	if n.byName[name] != nil {
+		n.touch(name).last = nil
+	}
+}
+
+func (n *names) touch(name string) *slot {
+	s := n.byName[name]
+	if s == nil {
+		if n.byName == nil {
+			n.byName = map[string]*slot{}
+		}
+		s = &slot{}
+		n.byName[name] = s
+		n.weight += len(name) + 256
+	}
+	if !s.touched {
+		s.touched = true
+		n.touched = append(n.touched, name)
+	}
+	return s
+}
+
+// settle is called when everything was answered. clean tells that no error
+// was among the answers: the last message about each name took effect.
+func (n *names) settle(clean bool) {
+	for _, name := range n.touched {
+		s := n.byName[name]
+		s.touched = false
+		if !clean {
+			continue
+		}
+		for _, p := range s.may {
+			n.weight -= len(p.text)
+		}
+		if s.last == nil {
+			n.weight -= len(name) + 256
+			delete(n.byName, name)
+			continue
+		}
+		s.may = s.last
+		for _, p := range s.may {
+			n.weight += len(p.text)
+		}
+	}
+	n.touched = n.touched[:0]
+}
+
+func (n *names) may(name string) []*prepared {
+	if s := n.byName[name]; s != nil {
+		return s.may
+	}
+	return nil
+}
+
+// catchUp brings the names up to date with what the upstream has answered.
+func (e *enforcer) catchUp() {
+	if len(e.statements.touched) == 0 && len(e.portals.byName) == 0 && len(e.cursors) == 0 {
+		return
+	}
+	e.of.mu.Lock()
+	empty, idle, errors := e.of.ledger.empty() && !e.of.ledger.skipping, e.of.ledger.idle(), e.failures
+	e.of.mu.Unlock()
+	if !empty {
+		return
+	}
+	clean := errors == e.errors
+	e.errors = errors
+	e.statements.settle(clean)
+	e.portals.settle(clean)
+	if idle { // portals end with their transaction, cursors unless held
+		e.portals = names{}
+		e.cursors = slices.DeleteFunc(e.cursors, func(p *prepared) bool { return !strings.Contains(strings.ToLower(p.text), "hold") })
+	}
+}
+
+// maxCursors is how many declarations are kept to be decided again.
+const maxCursors = 256
+
+// declared notes a cursor of SQL, or says that there are too many.
+func (e *enforcer) declared(p *prepared) *wire.Report {
+	for _, have := range e.cursors {
+		if have.text == p.text && have.sent == p.sent {
+			return nil
+		}
+	}
+	if len(e.cursors) == maxCursors {
+		return &wire.Report{
+			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many cursors declared in this transaction",
+			Hint: "End the transaction, or declare fewer than 256 different cursors in it.",
+		}
+	}
+	e.cursors = append(e.cursors, p)
+	return nil
+}
+
+// still says whether what was permitted once may run now, nil when it may.
+func (e *enforcer) still(list []*prepared) *wire.Report {
+	for _, p := range list {
+		now, refused := e.current(false)
+		if refused != nil {
+			return refused
+		}
+		if p.engine == now {
+			continue
+		}
+		v := e.decide([]byte(p.text))
+		if v.refused != nil {
+			return v.refused
+		}
+		if v.sql != p.sent {
+			// Drivers know this one, and prepare again by themselves.
+			return &wire.Report{
+				Severity: wire.SeverityError, Code: codeNotSupported, Message: "cached plan must not change result type",
+				Detail: "The policy of this login changed since the statement was prepared.", Hint: "Prepare it again.",
+			}
+		}
+		p.engine = e.engine
+	}
+	return nil
+}
+
+// stillAll is still for everything that FETCH and MOVE can run.
+func (e *enforcer) stillAll() *wire.Report {
+	if refused := e.still(e.cursors); refused != nil {
+		return refused
+	}
+	for _, s := range e.portals.byName {
+		if refused := e.still(s.may); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
