@@ -6,13 +6,16 @@ import "fmt"
 // error names the field and what is wrong with it.
 func Compile(profile Profile, catalog *Catalog) (*Engine, error) {
 	e := &Engine{profile: profile, catalog: catalog}
-	for _, step := range []func() error{e.compileStatements, e.compileLists, e.compileCaps, e.compileRules} {
+	for _, step := range []func() error{e.compileStatements, e.compileLists, e.compileCaps} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
 	e.ruled = len(e.allowed)+len(e.denied)+len(profile.Masks)+len(profile.Filters) > 0
 	e.indexCatalog()
+	if err := e.compileRules(); err != nil {
+		return nil, err
+	}
 	return e, nil
 }
 
@@ -110,15 +113,17 @@ func (e *Engine) compileCaps() error {
 	return fmt.Errorf("migration_safety: %q is not one of off, warn, block", e.profile.Migrations)
 }
 
-// compileRules makes the rewriters, masks before filters: a filter's predicate
-// may read a masked column, which the principal may not.
+// compileRules makes the rewriter of masks and filters, whose predicates bind
+// to the catalog.
 func (e *Engine) compileRules() error {
-	if len(e.profile.Masks) > 0 {
-		return fmt.Errorf("masking_rules: masks are not enforced by this version")
+	if len(e.profile.Masks)+len(e.profile.Filters) == 0 {
+		return nil
 	}
-	if len(e.profile.Filters) > 0 {
-		return fmt.Errorf("row_filters: row filters are not enforced by this version")
+	rules, err := newRuleSet(e)
+	if err != nil {
+		return err
 	}
+	e.rewriters = append(e.rewriters, rules)
 	return nil
 }
 

@@ -1,0 +1,137 @@
+package policy_test
+
+import (
+	"testing"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+)
+
+var usersMasks = []policy.Mask{
+	{Table: "users", Column: "email", Kind: policy.Redact},
+	{Table: "users", Column: "phone", Kind: policy.Redact},
+	{Table: "users", Column: "ssn", Kind: policy.Hash},
+	{Table: "users", Column: "tags", Kind: policy.Redact},
+	{Table: "users", Column: "born", Kind: policy.Null},
+}
+
+// effect is one case: the rule, and for what is permitted the exact rows that
+// come back.
+type effect struct{ sql, rule, rows string }
+
+func enforce(t *testing.T, e *policy.Engine, cases []effect) {
+	t.Helper()
+	conn, _ := database(t)
+	for _, c := range cases {
+		d := e.Evaluate(c.sql)
+		if d.Rule != c.rule {
+			t.Errorf("%s\n  rule %s (%s), want %s", c.sql, d.Rule, d.Reason, c.rule)
+			continue
+		}
+		if leaked(d.Reason + d.Hint) {
+			t.Errorf("%s\n  the refusal tells: %s", c.sql, d.Reason)
+		}
+		if d.Verdict == policy.Block {
+			continue
+		}
+		seen, rows := run(t, conn, d.SQL)
+		if leaked(seen) {
+			t.Errorf("%s\n  leaks through %s:\n  %s", c.sql, d.SQL, seen)
+		}
+		if rows != c.rows {
+			t.Errorf("%s\n  as %s\n  gives %s\n  want  %s (received %s)", c.sql, d.SQL, rows, c.rows, seen)
+		}
+	}
+}
+
+func TestMaskedColumnsStandInSelectListsOnly(t *testing.T) {
+	_, catalog := database(t)
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"SELECT email FROM users ORDER BY id", "ok", "[redacted]; [redacted]; ∅"},
+		{"SELECT email AS name FROM users ORDER BY id", "ok", "[redacted]; [redacted]; ∅"},
+		{"SELECT u.email, u.id FROM users u ORDER BY u.id", "ok", "[redacted],1; [redacted],2; ∅,3"},
+		{"SELECT public.users.email FROM public.users WHERE public.users.id = 1", "ok", "[redacted]"},
+		{"SELECT phone FROM users WHERE id = 1", "ok", "[redacted]"},
+		{"SELECT born, tags FROM users WHERE id = 1", "ok", "∅,∅"},
+		{"SELECT * FROM users WHERE id = 3", "ok", "3,cyd,∅,[redacted],∅,∅,∅,∅"},
+		{"TABLE users ORDER BY id LIMIT 1 OFFSET 2", "ok", "3,cyd,∅,[redacted],∅,∅,∅,∅"},
+		{"SELECT u.* FROM plain p JOIN users u ON u.id = p.user_id WHERE p.id = 1 AND false", "ok", ""},
+		{"SELECT s.x FROM (SELECT email AS x FROM users WHERE id = 1) s", "ok", "[redacted]"},
+		{"WITH c AS (SELECT email FROM users WHERE id = 1) SELECT * FROM c", "ok", "[redacted]"},
+		{"WITH c AS MATERIALIZED (SELECT * FROM users WHERE id = 1) SELECT email FROM c", "ok", "[redacted]"},
+		{"SELECT email FROM users WHERE id = 1 UNION ALL SELECT label FROM plain WHERE id = 1", "ok", "[redacted]; one"},
+		{"SELECT email FROM users WHERE id < 3 UNION SELECT email FROM users WHERE id < 3", "ok", "[redacted]"},
+		{"SELECT p.label, x.email FROM plain p, LATERAL (SELECT email FROM users u WHERE u.id = p.user_id) x ORDER BY p.id", "ok", "one,[redacted]; two,[redacted]"},
+		{"SELECT p.label, u.email FROM plain p LEFT JOIN users u ON u.id = p.user_id ORDER BY p.id", "ok", "one,[redacted]; two,[redacted]; three,∅"},
+		{"SELECT (SELECT email FROM users u WHERE u.id = p.user_id) FROM plain p ORDER BY id", "ok", "∅; ∅; ∅"},
+		{"SELECT count(*) FROM users", "ok", "3"},
+		{"SELECT EXISTS (SELECT * FROM users WHERE id = 1)", "ok", "t"},
+		{"SELECT u.id, u.name, count(*) FROM users u GROUP BY u.id ORDER BY 1 LIMIT 1", "ok", "1,ann,1"},
+		{"SELECT email FROM ONLY users TABLESAMPLE BERNOULLI (100) WHERE id = 1", "ok", "[redacted]"},
+		{"SELECT p.email, p.mail FROM people p WHERE p.id = 1", "ok", "[redacted],∅"},
+		{"SELECT id AS email FROM users ORDER BY email LIMIT 1", "ok", "1"},
+		{"SELECT name FROM users WHERE id IN (SELECT user_id FROM plain) ORDER BY id", "ok", "ann; bob"},
+		{"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT n, email FROM r JOIN users ON id = n ORDER BY n", "ok", "1,[redacted]; 2,[redacted]; 3,∅"},
+		{"INSERT INTO users (id, name, email) VALUES (9, 'z', 'q') RETURNING email, id", "ok", "[redacted],9"},
+		{"INSERT INTO users (id, name, email) VALUES (1, 'z', 'q') ON CONFLICT (id) DO UPDATE SET email = excluded.email RETURNING email", "ok", "[redacted]"},
+		{"UPDATE users SET email = 'q' WHERE id = 1 RETURNING *", "ok", "1,ann,[redacted],[redacted],cc051d1baf403a319c82e54d8f664f80501227f5f404650a6991eeddf1dde843,∅,∅,n1"},
+		{"UPDATE users u SET note = p.label FROM plain p WHERE p.user_id = u.id AND u.id = 2 RETURNING u.email, p.label", "ok", "[redacted],two"},
+		{"DELETE FROM plain p USING users u WHERE u.id = p.user_id AND u.id = 1 RETURNING u.email", "ok", "[redacted]"},
+		{"WITH d AS (UPDATE users SET note = 'x' WHERE id = 1 RETURNING email AS e) SELECT e FROM d", "ok", "[redacted]"},
+		{"SELECT email FROM users WHERE id = 1 FOR UPDATE", "ok", "[redacted]"},
+
+		{"SELECT lower(email) FROM users", "masked_column_expression", ""},
+		{"SELECT email || '' FROM users", "masked_column_expression", ""},
+		{"SELECT email::text FROM users", "masked_column_expression", ""},
+		{"SELECT u FROM users u", "masked_column_expression", ""},
+		{"SELECT row_to_json(u) FROM users u", "masked_column_expression", ""},
+		{"SELECT (u).email FROM users u", "masked_column_expression", ""},
+		{"SELECT count(email) FROM users", "masked_column_expression", ""},
+		{"SELECT count(u.*) FROM users u", "masked_column_expression", ""},
+		{"SELECT ARRAY(SELECT email FROM users)", "masked_column_expression", ""},
+		{"SELECT x || '' FROM (SELECT email AS x FROM users) s", "masked_column_expression", ""},
+		{"VALUES ((SELECT email FROM users LIMIT 1))", "masked_column_expression", ""},
+		{"SELECT CASE WHEN email LIKE 'S%' THEN 1 END FROM users", "masked_column_expression", ""},
+		{"SELECT max(s.e) FROM (SELECT (SELECT email FROM users LIMIT 1) AS e) s", "masked_column_expression", ""},
+		{"SELECT id FROM users WHERE email LIKE 'S%'", "masked_column_predicate", ""},
+		{"SELECT id FROM users WHERE users.email = 'x'", "masked_column_predicate", ""},
+		{"SELECT id FROM users WHERE public.users.email = 'x'", "masked_column_predicate", ""},
+		{"SELECT id FROM users u WHERE u IS NOT NULL", "masked_column_predicate", ""},
+		{"SELECT id FROM users ORDER BY email", "masked_column_predicate", ""},
+		{"SELECT email FROM users ORDER BY 1", "masked_column_predicate", ""},
+		{"SELECT email AS x FROM users ORDER BY x", "masked_column_predicate", ""},
+		{"SELECT DISTINCT email FROM users", "masked_column_predicate", ""},
+		{"SELECT DISTINCT ON (email) id FROM users", "masked_column_predicate", ""},
+		{"SELECT email FROM users GROUP BY email", "masked_column_predicate", ""},
+		{"SELECT email FROM users GROUP BY 1", "masked_column_predicate", ""},
+		{"SELECT 1 FROM users GROUP BY ROLLUP (email)", "masked_column_predicate", ""},
+		{"SELECT 1 FROM users HAVING min(email) > 'a'", "masked_column_predicate", ""},
+		{"SELECT rank() OVER (ORDER BY email) FROM users", "masked_column_predicate", ""},
+		{"SELECT rank() OVER w FROM users WINDOW w AS (PARTITION BY email)", "masked_column_predicate", ""},
+		{"SELECT 1 FROM users u JOIN plain p ON p.label = u.email", "masked_column_predicate", ""},
+		{"SELECT 1 FROM users JOIN users v USING (email)", "masked_column_predicate", ""},
+		{"SELECT 1 FROM users NATURAL JOIN (SELECT id, label AS email FROM plain) p", "masked_column_predicate", ""},
+		{"SELECT 1 FROM plain WHERE label IN (SELECT email FROM users)", "masked_column_predicate", ""},
+		{"SELECT 1 FROM plain p WHERE EXISTS (SELECT 1 FROM users u WHERE u.email = p.label)", "masked_column_predicate", ""},
+		{"SELECT x FROM (SELECT email AS x FROM users) s WHERE x = 'a'", "masked_column_predicate", ""},
+		{"WITH c AS (SELECT * FROM users) SELECT 1 FROM c ORDER BY email", "masked_column_predicate", ""},
+		{"SELECT id FROM people WHERE mail = 'x'", "masked_column_predicate", ""},
+		{"UPDATE users SET note = 'x' WHERE email = 'a'", "masked_column_predicate", ""},
+		{"DELETE FROM users WHERE email = 'a'", "masked_column_predicate", ""},
+		{"UPDATE users SET note = email WHERE id = 1", "masked_column_expression", ""},
+		{"UPDATE users SET note = 'x' WHERE id = 1 RETURNING lower(email)", "masked_column_expression", ""},
+		{"INSERT INTO plain (id, label) SELECT id, email FROM users", "masked_column_expression", ""},
+		{"INSERT INTO plain (id, label) SELECT * FROM (SELECT id, email FROM users) s", "masked_column_expression", ""},
+		{"CREATE TABLE t AS SELECT email FROM users", "masked_column_expression", ""},
+		{"SELECT email INTO t FROM users", "masked_column_expression", ""},
+		{"CREATE VIEW w AS SELECT email FROM users", "masked_column_expression", ""},
+		{"CREATE INDEX ON users (email)", "masked_column_expression", ""},
+		{"CREATE INDEX ON users (id) WHERE email = 'x'", "masked_column_expression", ""},
+		{"ALTER TABLE users RENAME COLUMN email TO e", "statement_not_allowed", ""},
+		{"ALTER TABLE users RENAME TO u2", "statement_not_allowed", ""},
+		{"ALTER TABLE users ADD CHECK (email <> 'x')", "masked_column_expression", ""},
+		{"SELECT * FROM users AS u(a, b, c)", "masked_column_rename", ""},
+		{"SELECT c FROM (SELECT email FROM users) AS s(c)", "masked_column_rename", ""},
+		{"WITH c(x) AS (SELECT email FROM users) SELECT x FROM c", "masked_column_rename", ""},
+		{"SELECT u.lower FROM plain u", "function_not_allowed", ""},
+	})
+}

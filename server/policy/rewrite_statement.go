@@ -1,0 +1,377 @@
+package policy
+
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+	"google.golang.org/protobuf/proto"
+)
+
+// maxSteps bounds the work of one analysis: recursive common table expressions
+// inside each other are read more than once.
+const maxSteps = 200_000
+
+// analysis is one reading of one statement.
+type analysis struct {
+	rules *ruleSet
+	again bool // the second reading, of what was rewritten
+
+	uses      []use
+	writes    []written
+	returning []returned
+	nulls     map[*pg.ResTarget]bool // scalar sub-selects over a masked column
+	touched   map[RelationName]*relationRules
+	refusal   *refusal
+
+	leaky     bool // an expression below a filter may fail
+	currentOf bool
+	changed   bool
+	unfenced  bool
+	steps     int
+	binding   *binding
+}
+
+func newAnalysis(r *ruleSet) *analysis {
+	return &analysis{rules: r, nulls: make(map[*pg.ResTarget]bool), touched: make(map[RelationName]*relationRules)}
+}
+
+func (a *analysis) step() bool {
+	a.steps++
+	if a.steps > maxSteps {
+		a.refuse(refuse("parse_error", "Send a simpler statement.", "this statement is too complex to be examined"))
+	}
+	return a.refusal == nil
+}
+
+// refuse keeps the first refusal.
+func (a *analysis) refuse(r *refusal) {
+	if a.refusal == nil {
+		a.refusal = r
+	}
+}
+
+func (a *analysis) refuseUnknown(what string) {
+	a.refuse(refuse("parse_error", parseHint, "this kind of %s is not known", what))
+}
+
+func (a *analysis) touch(r *relationRules) {
+	a.touched[r.name] = r
+	if r.unsafe {
+		a.refuse(unsafeFilter("table %q shows rows of tables that have a row filter; read those tables themselves", r.name.Name))
+	}
+}
+
+// rewrite implements rewriter.
+func (r *ruleSet) rewrite(s *statement) *refusal {
+	first := newAnalysis(r)
+	out, known := first.statement(s.node)
+	if first.refusal != nil {
+		return first.refusal
+	}
+	if !known {
+		return r.definition(s)
+	}
+	if len(first.touched) == 0 {
+		return nil
+	}
+	s.masked = append(s.masked, first.maskedColumns(out)...)
+	if len(s.masked) > 0 {
+		s.out.Outputs = outputKinds(out)
+	}
+	if r.catalog == nil && len(s.masked) > 0 {
+		s.notes = append(s.notes, "without the database's catalog masks are named here but not put into the SQL")
+	}
+	if err := first.edit(s); err != nil {
+		return err
+	}
+	if s.changed && r.catalog != nil {
+		return r.verify(s.node, first.leaky)
+	}
+	return nil
+}
+
+// statement reads a whole statement. known is false for what is no query.
+func (a *analysis) statement(n *pg.Node) (out shape, known bool) {
+	root := &namespace{}
+	switch s := n.GetNode().(type) {
+	case *pg.Node_SelectStmt:
+		return a.selectStmt(s.SelectStmt, root, true), true
+	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
+		return a.query(n, root), true
+	case *pg.Node_ExplainStmt:
+		_, known = a.statement(s.ExplainStmt.Query)
+		for _, t := range a.touched {
+			if t.filtered() {
+				// Estimates come from statistics over hidden rows too, and
+				// ANALYZE counts the rows that a filter removes.
+				a.refuse(unsafeFilter("EXPLAIN is not permitted on table %q, whose row filter it would tell about", t.name.Name))
+			}
+		}
+		return shape{}, known
+	case *pg.Node_DeclareCursorStmt:
+		return shape{}, a.cursor(s.DeclareCursorStmt, root)
+	case *pg.Node_CreateTableAsStmt:
+		if s.CreateTableAsStmt.Query.GetExecuteStmt() != nil {
+			return shape{}, false
+		}
+		if a.query(s.CreateTableAsStmt.Query, root).masked() {
+			a.refuse(maskRefusal(inExpression, "CREATE TABLE AS or CREATE MATERIALIZED VIEW, which would store it"))
+		}
+		if s.CreateTableAsStmt.Objtype == pg.ObjectType_OBJECT_MATVIEW {
+			a.refuseStored()
+		}
+		return shape{}, true
+	case *pg.Node_ViewStmt:
+		if a.query(s.ViewStmt.Query, root).masked() {
+			a.refuse(maskRefusal(inExpression, "CREATE VIEW"))
+		}
+		a.refuseStored()
+		return shape{}, true
+	}
+	return shape{}, false
+}
+
+// cursor reads DECLARE CURSOR. Its rows come with a later FETCH, in the format
+// that it was declared with.
+func (a *analysis) cursor(n *pg.DeclareCursorStmt, root *namespace) bool {
+	const binary = 0x0001 // CURSOR_OPT_BINARY
+	if a.query(n.Query, root).masked() && n.Options&binary != 0 {
+		a.refuse(maskRefusal(inExpression, "a BINARY cursor"))
+	}
+	return true
+}
+
+// refuseStored refuses to keep today's rules in a definition.
+func (a *analysis) refuseStored() {
+	for _, t := range a.touched {
+		if t.filtered() {
+			a.refuse(unsafeFilter("a view of table %q is not permitted, because it has a row filter", t.name.Name))
+		}
+		if len(t.masks) > 0 {
+			a.refuse(maskRefusal(inExpression, "a view of a table with masked columns"))
+		}
+	}
+}
+
+// definition decides about statements that are no queries: whatever changes or
+// reads a ruled relation otherwise is refused, but for a few that are known to
+// show and loosen nothing.
+func (r *ruleSet) definition(s *statement) *refusal {
+	for _, ref := range s.refs {
+		if ref.create {
+			continue
+		}
+		rules := r.of(ref.relation, ref.name)
+		if !rules.applies() {
+			continue
+		}
+		if rules.filtered() {
+			if s.node.GetVacuumStmt() == nil {
+				return unsafeFilter("%s is not permitted on table %q, which has a row filter", s.class.tag, ref.typed())
+			}
+			continue
+		}
+		if !r.harmlessDefinition(s, rules) {
+			return maskRefusal(inExpression, s.class.tag+" on a table with masked columns")
+		}
+	}
+	return nil
+}
+
+func (r *ruleSet) harmlessDefinition(s *statement, rules *relationRules) bool {
+	switch n := s.node.GetNode().(type) {
+	case *pg.Node_VacuumStmt, *pg.Node_CommentStmt:
+		return true
+	case *pg.Node_IndexStmt:
+		return !mentionsAny(s.node, rules.masks)
+	case *pg.Node_AlterTableStmt:
+		for _, c := range n.AlterTableStmt.Cmds {
+			if c.GetAlterTableCmd().GetSubtype() != pg.AlterTableType_AT_AddColumn {
+				return false
+			}
+		}
+		return !mentionsAny(s.node, rules.masks)
+	}
+	return false
+}
+
+// mentionsAny says whether any string below m is one of the names.
+func mentionsAny(m proto.Message, names map[string]MaskKind) bool {
+	found := false
+	switch n := m.(type) {
+	case *pg.String:
+		_, found = names[n.Sval]
+	case *pg.IndexElem:
+		_, found = names[n.Name]
+	case *pg.ColumnRef:
+		_, star := columnFields(n)
+		found = star
+	}
+	eachChild(m, func(_ string, child proto.Message) { found = found || mentionsAny(child, names) })
+	return found
+}
+
+// edit changes the statement as the analysis found necessary.
+func (a *analysis) edit(s *statement) *refusal {
+	said := readMentions(s.node)
+	for _, u := range a.uses {
+		if !u.rules.filtered() && (a.rules.catalog == nil || !said.reach(u)) {
+			continue
+		}
+		if a.rules.catalog == nil && len(u.rules.masks) > 0 {
+			u.rules = &relationRules{name: u.rules.name, filters: u.rules.filters}
+		}
+		if err := a.replace(u, a.leaky || u.rules.fenced()); err != nil {
+			return err
+		}
+		a.changed = true
+		alias := u.rangeVar.Relname
+		if u.rangeVar.Alias != nil {
+			alias = u.rangeVar.Alias.Aliasname
+		}
+		if err := a.tell(s, u.rules, alias); err != nil {
+			return err
+		}
+	}
+	for _, w := range a.writes {
+		if err := a.restrict(w, a.leaky); err != nil {
+			return err
+		}
+		a.changed = true
+		if err := a.tell(s, w.rules, w.alias); err != nil {
+			return err
+		}
+	}
+	if a.rules.catalog != nil {
+		for _, t := range a.returning {
+			if err := a.mask(t); err != nil {
+				return err
+			}
+			a.changed = true
+		}
+	}
+	for t := range a.nulls {
+		// A CASE without ELSE has the type of its only branch.
+		t.Name = outputName(t)
+		t.Val = &pg.Node{Node: &pg.Node_CaseExpr{CaseExpr: &pg.CaseExpr{Location: -1, Args: []*pg.Node{
+			pg.MakeCaseWhenNode(boolConst(false), t.Val, -1)}}}}
+		a.changed = true
+	}
+	if a.changed {
+		unqualify(s.node, a.uses)
+	}
+	s.changed = s.changed || a.changed
+	return nil
+}
+
+// tell adds a filter's predicate to what the decision says.
+func (a *analysis) tell(s *statement, rules *relationRules, alias string) *refusal {
+	if len(rules.filters) == 0 {
+		return nil
+	}
+	predicates, err := rules.predicates(a.rules, alias)
+	if err != nil {
+		return unsafeFilter("a row filter cannot be applied to this statement")
+	}
+	s.predicates = append(s.predicates, predicates...)
+	return nil
+}
+
+// unqualify takes the schema from references to what now has an alias only.
+func unqualify(m proto.Message, uses []use) {
+	if ref, ok := m.(*pg.ColumnRef); ok && len(ref.Fields) >= 3 {
+		names := stringsOf(ref.Fields)
+		for _, u := range uses {
+			if u.rangeVar.Alias == nil && len(names) >= 2 && names[0] == u.rules.name.Schema && names[1] == u.rangeVar.Relname {
+				ref.Fields = ref.Fields[1:]
+				break
+			}
+		}
+		return
+	}
+	eachChild(m, func(_ string, child proto.Message) { unqualify(child, uses) })
+}
+
+// verify reads what will really be sent once more. Nothing of it may need
+// rewriting still: the text that PostgreSQL gets, not the tree that it was
+// made from, is what counts.
+func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
+	doubt := refuse("row_filter_unsafe", "Send a simpler statement.", "this statement could not be rewritten under the policy's masks and filters with certainty")
+	text, err := deparseTree(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: node}}})
+	if err != nil {
+		return doubt
+	}
+	tree, err := parse(text)
+	if err != nil || len(tree.Stmts) != 1 {
+		return doubt
+	}
+	second := newAnalysis(r)
+	second.again = true
+	if _, known := second.statement(tree.Stmts[0].Stmt); !known || second.refusal != nil {
+		return doubt
+	}
+	if len(second.returning) > 0 || len(second.nulls) > 0 || second.unfenced && leaky {
+		return doubt
+	}
+	said := readMentions(tree.Stmts[0].Stmt)
+	for _, u := range second.uses {
+		if !u.wrapped && (u.rules.filtered() || said.reach(u)) {
+			return doubt
+		}
+	}
+	for _, w := range second.writes {
+		if !w.holds(r) {
+			return doubt
+		}
+	}
+	return nil
+}
+
+// mentions is every way in which a statement says names of columns.
+type mentions struct {
+	names map[string]bool
+	all   bool // a star or NATURAL JOIN, which names none
+}
+
+func readMentions(m proto.Message) *mentions {
+	s := &mentions{names: make(map[string]bool)}
+	s.read(m)
+	return s
+}
+
+func (s *mentions) read(m proto.Message) {
+	switch n := m.(type) {
+	case *pg.String:
+		s.names[n.Sval] = true
+	case *pg.A_Star:
+		s.all = true
+	case *pg.JoinExpr:
+		s.all = s.all || n.IsNatural
+	case *pg.ColumnRef:
+		// The qualifier of a column is no mention of the whole row.
+		if names := stringsOf(n.Fields); len(names) > 0 {
+			s.names[names[len(names)-1]] = true
+		}
+		_, star := columnFields(n)
+		s.all = s.all || star
+		return
+	}
+	eachChild(m, func(_ string, child proto.Message) { s.read(child) })
+}
+
+// reach says whether a statement could come by a masked column of a reference:
+// by the column's name, by a star, by the row as a whole, or by position.
+func (s *mentions) reach(u use) bool {
+	if s.all || len(u.rangeVar.GetAlias().GetColnames()) > 0 || s.names[u.rangeVar.Relname] ||
+		s.names[u.rangeVar.GetAlias().GetAliasname()] {
+		return true
+	}
+	for name := range u.rules.masks {
+		if s.names[name] {
+			return true
+		}
+	}
+	return false
+}
+
+func lower(s string) string { return strings.ToLower(s) }

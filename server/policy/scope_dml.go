@@ -1,0 +1,247 @@
+package policy
+
+import (
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// written is the target of a write that rules are about.
+type written struct {
+	rules *relationRules
+	alias string    // how the statement's expressions name it
+	where **pg.Node // of UPDATE and DELETE, nil otherwise
+	leaky bool      // the WHERE or a join may fail for a row that the filter hides
+}
+
+// returned is a masked column of a write's target in RETURNING.
+type returned struct {
+	target *pg.ResTarget
+	ref    *pg.ColumnRef
+	column column
+}
+
+// expansion is a star in RETURNING that covers masked columns of the target.
+type expansion struct {
+	list  *[]*pg.Node
+	items []*fromItem
+}
+
+// destination reads the target of a write.
+func (a *analysis) destination(v *pg.RangeVar) (*fromItem, *relationRules) {
+	if v == nil {
+		a.refuseUnknown("write without a target")
+		return &fromItem{shape: shape{open: true}}, noRules
+	}
+	s, rules := a.relationShape(v)
+	for i := range s.columns {
+		s.columns[i].live = true
+	}
+	item := &fromItem{name: v.Relname, shape: s}
+	if v.Alias != nil {
+		item.name = v.Alias.Aliasname
+	} else {
+		item.schema = rules.name.Schema
+	}
+	if rules.applies() {
+		a.touch(rules)
+	}
+	return item, rules
+}
+
+func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
+	ns := a.with(n.WithClause, outer)
+	item, rules := a.destination(n.Relation)
+	if rules.filtered() {
+		a.refuse(unsafeFilter("INSERT into table %q is not permitted: its rows could not be held to the policy's row filter", n.Relation.GetRelname()))
+	}
+	if n.SelectStmt != nil {
+		if out := a.query(n.SelectStmt, ns); out.masked() {
+			a.refuse(maskRefusal(inExpression, "INSERT … SELECT, which would store it"))
+		}
+	}
+	target := &namespace{items: []*fromItem{item}, star: item.shape, outer: ns}
+	if c := n.OnConflictClause; c != nil {
+		excluded := &fromItem{name: "excluded", shape: shape{open: item.open}}
+		for _, col := range item.columns {
+			excluded.columns = append(excluded.columns, column{name: col.name, typ: col.typ})
+		}
+		both := &namespace{items: []*fromItem{item, excluded}, outer: ns}
+		if c.Infer != nil {
+			for _, e := range c.Infer.IndexElems {
+				if ie := e.GetIndexElem(); ie.GetName() != "" {
+					if col, ok, _ := item.find(ie.Name); ok && col.mask != "" {
+						a.refuse(maskRefusal(inPredicate, "ON CONFLICT"))
+					}
+				} else {
+					a.expr(ie.GetExpr(), target, inPredicate)
+				}
+			}
+			a.expr(c.Infer.WhereClause, target, inPredicate)
+		}
+		a.assignments(c.TargetList, both)
+		a.expr(c.WhereClause, both, inPredicate)
+	}
+	return a.returns(&n.ReturningList, target)
+}
+
+// assignments reads SET lists: what is assigned may be a masked column, what
+// it is computed from may not.
+func (a *analysis) assignments(list []*pg.Node, ns *namespace) {
+	for _, t := range list {
+		target := t.GetResTarget()
+		for _, i := range target.GetIndirection() {
+			a.expr(i, ns, inSelectList)
+		}
+		a.expr(target.GetVal(), ns, inSelectList)
+	}
+}
+
+func (a *analysis) update(n *pg.UpdateStmt, outer *namespace) shape {
+	ns := a.with(n.WithClause, outer)
+	item, rules := a.destination(n.Relation)
+	target := &namespace{items: []*fromItem{item}, star: item.shape, outer: ns}
+	scope := a.alongside(target, n.FromClause)
+	for _, t := range n.TargetList {
+		if name := t.GetResTarget().GetName(); rules.filterNames(name) {
+			a.refuse(unsafeFilter("column %q decides which rows this credential may see and cannot be changed by it", name))
+		}
+	}
+	a.assignments(n.TargetList, scope)
+	a.restricted(rules, item, &n.WhereClause, scope)
+	return a.returns(&n.ReturningList, scope)
+}
+
+func (a *analysis) delete(n *pg.DeleteStmt, outer *namespace) shape {
+	ns := a.with(n.WithClause, outer)
+	item, rules := a.destination(n.Relation)
+	target := &namespace{items: []*fromItem{item}, star: item.shape, outer: ns}
+	scope := a.alongside(target, n.UsingClause)
+	a.restricted(rules, item, &n.WhereClause, scope)
+	return a.returns(&n.ReturningList, scope)
+}
+
+// alongside adds a FROM or USING list to a write's target. Such items see the
+// target only where they are lateral, which PostgreSQL refuses anyway.
+func (a *analysis) alongside(target *namespace, list []*pg.Node) *namespace {
+	more := a.from(list, target.outer)
+	scope := &namespace{items: append(target.items[:1:1], more.items...), outer: target.outer}
+	scope.star.append(target.star)
+	scope.star.append(more.star)
+	return scope
+}
+
+// restricted reads the WHERE of an UPDATE or DELETE, which the target's filter
+// joins.
+func (a *analysis) restricted(rules *relationRules, item *fromItem, where **pg.Node, scope *namespace) {
+	cursor := a.currentOf
+	a.currentOf = false
+	a.expr(*where, scope, inPredicate)
+	if rules.filtered() {
+		if a.currentOf {
+			a.refuse(unsafeFilter("WHERE CURRENT OF is not permitted on table %q, which has a row filter", rules.name.Name))
+		}
+		a.writes = append(a.writes, written{rules: rules, alias: item.name, where: where})
+	}
+	a.currentOf = a.currentOf || cursor
+}
+
+func (a *analysis) merge(n *pg.MergeStmt, outer *namespace) shape {
+	ns := a.with(n.WithClause, outer)
+	item, rules := a.destination(n.Relation)
+	if rules.filtered() {
+		a.refuse(unsafeFilter("MERGE into table %q is not permitted: its rows could not be held to the policy's row filter", n.Relation.GetRelname()))
+	}
+	source := a.from([]*pg.Node{n.SourceRelation}, ns)
+	scope := &namespace{items: append([]*fromItem{item}, source.items...), outer: ns}
+	// RETURNING * puts the source first.
+	scope.star.append(source.star)
+	scope.star.append(item.shape)
+	a.expr(n.JoinCondition, scope, inPredicate)
+	for _, w := range n.MergeWhenClauses {
+		when := w.GetMergeWhenClause()
+		a.expr(when.GetCondition(), scope, inPredicate)
+		a.assignments(when.GetTargetList(), scope)
+		for _, v := range when.GetValues() {
+			a.expr(v, scope, inExpression)
+		}
+	}
+	return a.returns(&n.ReturningList, scope)
+}
+
+// returns reads a RETURNING list. A star over masked columns of the target is
+// written out, so that each can be replaced.
+func (a *analysis) returns(list *[]*pg.Node, scope *namespace) shape {
+	var flat []*pg.Node
+	expanded := false
+	for _, n := range *list {
+		fields, star := columnFields(n.GetResTarget().GetVal().GetColumnRef())
+		if !star {
+			flat = append(flat, n)
+			continue
+		}
+		items := scope.items
+		if len(fields) > 0 {
+			item := scope.item(fields)
+			if item == nil {
+				flat = append(flat, n)
+				continue
+			}
+			items = []*fromItem{item}
+		}
+		live := false
+		for _, item := range items {
+			live = live || item.masked() && item.live()
+		}
+		if !live || a.rules.catalog == nil {
+			flat = append(flat, n)
+			continue
+		}
+		expanded = true
+		flat = append(flat, a.writeOut(items)...)
+	}
+	if expanded {
+		if len(scope.items) > 1 && !plainStar(scope) {
+			a.refuse(maskRefusal(inExpression, "RETURNING * over several tables; list the columns"))
+			return shape{open: true}
+		}
+		*list = flat
+		a.changed = true
+	}
+	return a.targets(*list, scope, true)
+}
+
+func (f *fromItem) live() bool {
+	for _, c := range f.columns {
+		if c.live {
+			return true
+		}
+	}
+	return false
+}
+
+// plainStar says whether the star of a namespace is its items in their order.
+func plainStar(ns *namespace) bool {
+	at := 0
+	for _, item := range ns.items {
+		for _, c := range item.columns {
+			if item.name == "" || at >= len(ns.star.columns) || ns.star.columns[at].name != c.name {
+				return false
+			}
+			at++
+		}
+	}
+	return at == len(ns.star.columns)
+}
+
+func (a *analysis) writeOut(items []*fromItem) []*pg.Node {
+	var list []*pg.Node
+	for _, item := range items {
+		if item.open {
+			a.refuse(maskRefusal(inExpression, "a star over columns that are not known"))
+		}
+		for _, c := range item.columns {
+			ref := pg.MakeColumnRefNode([]*pg.Node{pg.MakeStrNode(item.name), pg.MakeStrNode(c.name)}, -1)
+			list = append(list, pg.MakeResTargetNodeWithVal(ref, -1))
+		}
+	}
+	return list
+}
