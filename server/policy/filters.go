@@ -224,25 +224,33 @@ func boolConst(v bool) *pg.Node {
 	return &pg.Node{Node: &pg.Node_AConst{AConst: &pg.A_Const{Val: &pg.A_Const_Boolval{Boolval: &pg.Boolean{Boolval: v}}, Location: -1}}}
 }
 
-// holds says whether a WHERE begins with the target's filter.
-func (w *written) holds(rules *ruleSet) bool {
+// rest is what a WHERE says besides the target's filter, which stands in front;
+// guarded when CASE keeps it from hidden rows. ok is false where the filter is
+// missing.
+func (w *written) rest(rules *ruleSet) (rest []*pg.Node, guarded, ok bool) {
 	want, err := w.filter(rules)
 	if err != nil || *w.where == nil {
-		return false
+		return nil, false, false
 	}
 	have := []*pg.Node{*w.where}
 	if len(want) > 1 || (*w.where).GetBoolExpr().GetBoolop() == pg.BoolExprType_AND_EXPR {
 		have = flattenLeft(*w.where)
 	}
 	if len(have) < len(want) {
-		return false
+		return nil, false, false
 	}
 	for i, term := range want {
 		if !sameNode(have[i], term) {
-			return false
+			return nil, false, false
 		}
 	}
-	return true
+	rest = have[len(want):]
+	if len(rest) == 1 {
+		if when := firstWhen(rest[0]); when != nil && sameNode(when.Expr, conjunction(want)) {
+			return []*pg.Node{when.Result}, true, true
+		}
+	}
+	return rest, false, true
 }
 
 func flattenLeft(n *pg.Node) []*pg.Node {

@@ -15,6 +15,8 @@ const maxSteps = 200_000
 type analysis struct {
 	rules *ruleSet
 	again bool // the second reading, of what was rewritten
+	// mustGuard: on the first reading an expression was found that may fail.
+	mustGuard bool
 
 	uses      []use
 	writes    []written
@@ -306,7 +308,7 @@ func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
 		return doubt
 	}
 	second := newAnalysis(r)
-	second.again = true
+	second.again, second.mustGuard = true, leaky
 	if _, known := second.statement(tree.Stmts[0].Stmt); !known || second.refusal != nil {
 		return doubt
 	}
@@ -320,7 +322,7 @@ func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
 		}
 	}
 	for _, w := range second.writes {
-		if !w.holds(r) {
+		if w.bare {
 			return doubt
 		}
 	}

@@ -9,7 +9,7 @@ type written struct {
 	rules *relationRules
 	alias string    // how the statement's expressions name it
 	where **pg.Node // of UPDATE and DELETE, nil otherwise
-	leaky bool      // the WHERE or a join may fail for a row that the filter hides
+	bare  bool      // on the second reading: its filter is missing, or what may fail is not guarded
 }
 
 // returned is a masked column of a write's target in RETURNING.
@@ -134,12 +134,24 @@ func (a *analysis) alongside(target *namespace, list []*pg.Node) *namespace {
 func (a *analysis) restricted(rules *relationRules, item *fromItem, where **pg.Node, scope *namespace) {
 	cursor := a.currentOf
 	a.currentOf = false
-	a.expr(*where, scope, inPredicate)
-	if rules.filtered() {
+	if !rules.filtered() {
+		a.expr(*where, scope, inPredicate)
+	} else {
+		w := written{rules: rules, alias: item.name, where: where}
+		own := []*pg.Node{*where}
+		if a.again {
+			// The filter is the author's: it may name what the principal may not.
+			var guarded, ok bool
+			own, guarded, ok = w.rest(a.rules)
+			w.bare = !ok || !guarded && len(own) > 0 && (a.mustGuard || rules.fenced())
+		}
+		for _, term := range own {
+			a.expr(term, scope, inPredicate)
+		}
 		if a.currentOf {
 			a.refuse(unsafeFilter("WHERE CURRENT OF is not permitted on table %q, which has a row filter", rules.name.Name))
 		}
-		a.writes = append(a.writes, written{rules: rules, alias: item.name, where: where})
+		a.writes = append(a.writes, w)
 	}
 	a.currentOf = a.currentOf || cursor
 }
