@@ -295,7 +295,10 @@ func TestMistake_FailedUpdatesAreErrors(t *testing.T) {
 					return bad
 				}
 				err := e.up("x", s.token, with(inputs, object{name: v}))
+				// A cut connection answers before its handler has returned.
+				e.api.mu.Lock()
 				e.api.fault = nil
+				e.api.mu.Unlock()
 				if err == nil {
 					t.Errorf("an update of %s that failed with %+v is a success", name, bad)
 				}
