@@ -53,6 +53,16 @@ func (s server) Invoke(ctx context.Context, req *rpc.InvokeRequest) (*rpc.Invoke
 	return s.ResourceProviderServer.Invoke(context.WithValue(ctx, keyPreview, req.GetPreview()), req)
 }
 
+// Read of what is not there answers without properties: the framework sends
+// empty ones, which an import or a get() would take for an empty resource.
+func (s server) Read(ctx context.Context, req *rpc.ReadRequest) (*rpc.ReadResponse, error) {
+	resp, err := s.ResourceProviderServer.Read(ctx, req)
+	if err == nil && resp.GetId() == "" {
+		resp = &rpc.ReadResponse{}
+	}
+	return resp, err
+}
+
 // providerIDFrom is the id of the provider resource in the stack, "" where the
 // engine does not tell it.
 func providerIDFrom(ctx context.Context) string {

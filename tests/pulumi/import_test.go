@@ -73,13 +73,22 @@ func TestImport(t *testing.T) {
 			})
 		}
 	}
+	// A missing object must not pass for one without properties.
 	t.Run("what does not exist", func(t *testing.T) {
 		dir := t.TempDir()
 		yaml(t, dir, resources{})
 		stack := harness.NewPulumi(t, beam.Env()...).NewStack(t, dir, "import")
 		r := stack.Try("import", "pgbeam:index:Project", "imported", "prj_00000000000000000000000000", "--yes", "--skip-preview")
-		if r.Err == nil || !strings.Contains(r.Both(), "prj_00000000000000000000000000") {
+		if r.Err == nil || !strings.Contains(r.Both(), "'prj_00000000000000000000000000' does not exist") {
 			t.Errorf("importing a project that is not there: %v\n%s", r.Err, r.Both())
+		}
+	})
+	t.Run("get of what does not exist", func(t *testing.T) {
+		dir := t.TempDir()
+		yaml(t, dir, resources{"got": map[string]any{"type": "pgbeam:Project", "get": map[string]any{"id": "prj_00000000000000000000000000"}}})
+		r := harness.NewPulumi(t, beam.Env()...).NewStack(t, dir, "get").Try("preview")
+		if r.Err == nil || !strings.Contains(r.Both(), "'prj_00000000000000000000000000' does not exist") {
+			t.Errorf("a program that gets a project that is not there: %v\n%s", r.Err, r.Both())
 		}
 	})
 	made.Destroy()
