@@ -11,6 +11,7 @@ type builder struct {
 	catalog *policy.Catalog
 	byOID   map[uint32]*policy.Relation
 	read    map[uint32][]readColumn // by view
+	origins map[uint32]map[int16]origin
 }
 
 // readColumn is a column that a view's definition mentions; number 0 is the
@@ -29,6 +30,8 @@ func newBuilder() *builder {
 		},
 		byOID: map[uint32]*policy.Relation{},
 		read:  map[uint32][]readColumn{},
+
+		origins: map[uint32]map[int16]origin{},
 	}
 }
 
@@ -41,21 +44,43 @@ func (b *builder) reads(view, relation uint32, number int16) {
 	b.read[view] = append(b.read[view], readColumn{relation, number})
 }
 
-// finish fills in what the columns of views come from. The dependencies that
-// PostgreSQL records say what a definition mentions, not where: each column
-// of a view is taken to come from every one of them.
+// finish fills in what the columns of views come from. Where a column is no
+// plain one of what the view reads, the dependencies that PostgreSQL records
+// say what the definition mentions, not where: the column is taken to come
+// from all of it.
 func (b *builder) finish() *policy.Catalog {
 	done := map[uint32][]policy.ColumnRef{}
 	for oid, r := range b.byOID {
 		if len(b.read[oid]) == 0 {
 			continue
 		}
-		sources := b.sources(oid, done)
 		for i := range r.Columns {
-			r.Columns[i].Sources = sources
+			r.Columns[i].Sources = b.columnSources(oid, r.Columns[i].Number, done, 0)
 		}
 	}
 	return b.catalog
+}
+
+// maxViews is how deep views are followed through views.
+const maxViews = 64
+
+// columnSources are the columns of tables that one column of a view comes
+// from.
+func (b *builder) columnSources(view uint32, number int16, done map[uint32][]policy.ColumnRef, depth int) []policy.ColumnRef {
+	from := b.origins[view][number]
+	source := b.byOID[from.relation]
+	if source == nil || depth == maxViews {
+		return b.sources(view, done)
+	}
+	if len(b.read[from.relation]) > 0 { // a view
+		return b.columnSources(from.relation, from.number, done, depth+1)
+	}
+	for _, c := range source.Columns {
+		if c.Number == from.number {
+			return []policy.ColumnRef{{Relation: source.RelationName, Column: c.Name}}
+		}
+	}
+	return b.sources(view, done)
 }
 
 // sources are the columns of tables that a view mentions, at any depth.

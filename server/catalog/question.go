@@ -73,6 +73,12 @@ FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass A
 WHERE r.ev_class >= 16384 AND d.refobjid <> r.ev_class ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
 		b.reads(f.oid(), f.oid(), f.number())
 	}},
+	{`SELECT ev_class, ev_action::text FROM pg_rewrite WHERE ev_class >= 16384 AND rulename = '_RETURN' ORDER BY ev_class`, 2, func(b *builder, f *fields) {
+		view := f.oid()
+		if from, ok := origins(f.text()); ok {
+			b.origins[view] = from
+		}
+	}},
 	{`SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proleakproof,
 	p.oid < 16384 AND n.nspname = 'pg_catalog', p.prorettype, p.proargtypes, p.proretset
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace ORDER BY p.oid`, 10, func(b *builder, f *fields) {
