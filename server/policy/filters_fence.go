@@ -130,14 +130,10 @@ func (a *analysis) compareTypes(l, r uint32) {
 	}
 }
 
-// constant says whether a cast of n is evaluated without regard to any row.
-func constant(n *pg.Node) bool {
-	switch n.GetNode().(type) {
-	case *pg.Node_AConst, *pg.Node_ParamRef:
-		return true
-	}
-	return false
-}
+// constant says whether a cast of n is evaluated without regard to any row. A
+// parameter's is not: a client may declare it as text, and what cannot be cast
+// then fails only where a row is there to compare it with.
+func constant(n *pg.Node) bool { return n.GetAConst() != nil }
 
 // harmless are the nodes that neither fail nor have effects by themselves.
 func harmless(m proto.Message) bool {

@@ -149,15 +149,15 @@ func TestTheFamiliesOfTheFenceAreLeakproofInPostgreSQL(t *testing.T) {
 func TestPredicatesMustBind(t *testing.T) {
 	_, catalog := database(t)
 	for predicate, want := range map[string]string{
-		"tenant = 42":                                "row_filters[0].predicate: table \"orders\" has no column \"tenant\"",
-		"users.tenant_id = 42":                       "has no column \"users.tenant_id\"",
-		"tenant_id = $1":                             "row_filters[0].predicate: parameters cannot be used",
-		"true) UNION SELECT (1":                      "row_filters[0].predicate: ",
-		"true) ORDER BY (1":                          "balanced parentheses",
-		"true; DROP TABLE orders":                    "row_filters[0].predicate: ",
-		"tenant_id =":                                "row_filters[0].predicate: ",
-		"":                                           "row_filters[0].predicate: ",
-		"count(*) > 1":                               "aggregates",
+		"tenant = 42":             "row_filters[0].predicate: table \"orders\" has no column \"tenant\"",
+		"users.tenant_id = 42":    "has no column \"users.tenant_id\"",
+		"tenant_id = $1":          "row_filters[0].predicate: parameters cannot be used",
+		"true) UNION SELECT (1":   "row_filters[0].predicate: ",
+		"true) ORDER BY (1":       "balanced parentheses",
+		"true; DROP TABLE orders": "row_filters[0].predicate: ",
+		"tenant_id =":             "row_filters[0].predicate: ",
+		"":                        "row_filters[0].predicate: ",
+		"count(*) > 1":            "aggregates",
 		"tenant_id IN (SELECT nowhere FROM plain)":   "has no column \"nowhere\"",
 		"id IN (SELECT id FROM plain AS pgbeam_row)": "uses the name",
 	} {

@@ -165,8 +165,9 @@ func readCatalog(ctx context.Context, conn *pgx.Conn) (*policy.Catalog, error) {
 	return c, nil
 }
 
-// seen is everything that a client receives for one text, and the rows alone.
-func run(t testing.TB, conn *pgx.Conn, sql string) (seen string, rows string) {
+// run returns what is seen, which is everything that a client receives for one text,
+// and the rows alone.
+func run(t testing.TB, conn *pgx.Conn, sql string, hideDetail ...bool) (seen string, rows string) {
 	t.Helper()
 	ctx := context.Background()
 	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
@@ -178,6 +179,9 @@ func run(t testing.TB, conn *pgx.Conn, sql string) (seen string, rows string) {
 	if err != nil {
 		fmt.Fprintf(&all, "%v", err)
 		if pgErr, ok := err.(*pgconn.PgError); ok {
+			if len(hideDetail) > 0 && hideDetail[0] {
+				pgErr.Detail, pgErr.Hint, pgErr.Where = "", "", ""
+			}
 			fmt.Fprintf(&all, " %+v", *pgErr)
 		}
 	}

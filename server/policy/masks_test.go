@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
@@ -33,7 +34,7 @@ func enforce(t *testing.T, e *policy.Engine, cases []effect) {
 		if d.Verdict == policy.Block {
 			continue
 		}
-		seen, rows := run(t, conn, d.SQL)
+		seen, rows := run(t, conn, d.SQL, d.Statements[len(d.Statements)-1].HideDetail)
 		if leaked(seen) {
 			t.Errorf("%s\n  leaks through %s:\n  %s", c.sql, d.SQL, seen)
 		}
@@ -134,4 +135,72 @@ func TestMaskedColumnsStandInSelectListsOnly(t *testing.T) {
 		{"WITH c(x) AS (SELECT email FROM users) SELECT x FROM c", "masked_column_rename", ""},
 		{"SELECT u.lower FROM plain u", "function_not_allowed", ""},
 	})
+}
+
+// PostgreSQL quotes the whole row when a write breaks a constraint.
+func TestFailingRowsAreNotQuoted(t *testing.T) {
+	conn, catalog := database(t)
+	e := compile(t, policy.Profile{Masks: usersMasks}, catalog)
+	d := e.Evaluate("UPDATE users SET name = NULL WHERE id = 1")
+	if d.Rule != "ok" || !d.Statements[0].HideDetail {
+		t.Fatalf("rule %s, detail hidden %v", d.Rule, d.Statements[0].HideDetail)
+	}
+	if seen, _ := run(t, conn, d.SQL); !leaked(seen) {
+		t.Error("PostgreSQL no longer quotes the failing row: the wire need not hide its DETAIL")
+	}
+	if seen, _ := run(t, conn, d.SQL, true); leaked(seen) {
+		t.Errorf("without DETAIL: %s", seen)
+	}
+}
+
+func TestOutputsNameMaskedPositions(t *testing.T) {
+	_, catalog := database(t)
+	e := compile(t, policy.Profile{Masks: usersMasks}, catalog)
+	for sql, want := range map[string]string{
+		"SELECT id, email, ssn FROM users":                                      "map[1:redact 2:hash]",
+		"SELECT * FROM users":                                                   "map[2:redact 3:redact 4:hash 5:redact 6:null]",
+		"SELECT * FROM plain p JOIN users u USING (id)":                         "map[4:redact 5:redact 6:hash 7:redact 8:null]",
+		"SELECT 1, s.* FROM generate_series(1, 2) g, (SELECT ssn FROM users) s": "map[1:hash]",
+		"SELECT id FROM users":                                                  "map[]",
+		"SELECT (SELECT email FROM users LIMIT 1)":                              "map[0:null]",
+		"SELECT email FROM users UNION ALL SELECT ssn FROM users":               "map[0:null]",
+		"UPDATE users SET note = 'x' WHERE id = 1 RETURNING id, born":           "map[1:null]",
+		"EXPLAIN SELECT email FROM users":                                       "map[]",
+		"WITH RECURSIVE r AS (SELECT id, note AS a, note AS b FROM users UNION ALL SELECT r.id, r.b, u.email FROM r, users u WHERE r.id < 0) SELECT a, b FROM r": "map[0:redact 1:redact]",
+	} {
+		d := e.Evaluate(sql)
+		if d.Rule != "ok" {
+			t.Errorf("%s: %s (%s)", sql, d.Rule, d.Reason)
+		} else if got := fmt.Sprint(d.Statements[0].Outputs); got != want {
+			t.Errorf("%s\n  outputs %s, want %s", sql, got, want)
+		}
+	}
+}
+
+func TestDryEvaluationListsMaskedColumns(t *testing.T) {
+	masks := []policy.Mask{{Table: "users", Column: "email", Kind: policy.Redact}, {Table: "users", Column: "ssn", Kind: policy.Hash}}
+	e := compile(t, policy.Profile{Masks: masks}, nil)
+	for sql, want := range map[string]string{
+		"SELECT id FROM users":                         "[{email redact} {ssn hash}]",
+		"SELECT email AS mail FROM users":              "[{email redact} {mail redact} {ssn hash}]",
+		"SELECT (SELECT email FROM users) AS x FROM t": "[{email redact} {ssn hash} {x null}]",
+		"SELECT * FROM public.users":                   "[{email redact} {ssn hash}]",
+		"SELECT email FROM t":                          "[]",
+	} {
+		d := e.Evaluate(sql)
+		if got := fmt.Sprint(d.MaskedColumns); d.Rule != "ok" || got != want {
+			t.Errorf("%s\n  rule %s (%s), masked %s, want %s", sql, d.Rule, d.Reason, got, want)
+		}
+	}
+	for sql, rule := range map[string]string{
+		"SELECT lower(email) FROM users":                               "masked_column_expression",
+		"SELECT 1 FROM users u, t WHERE email = 'x'":                   "masked_column_predicate",
+		"SELECT s.id FROM (SELECT * FROM users) s WHERE s.email = 'x'": "masked_column_predicate",
+		"SELECT u FROM users u":                                        "masked_column_expression",
+		"SELECT * FROM users AS u(a, b)":                               "masked_column_rename",
+	} {
+		if d := e.Evaluate(sql); d.Rule != rule {
+			t.Errorf("%s\n  rule %s, want %s", sql, d.Rule, rule)
+		}
+	}
 }

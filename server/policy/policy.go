@@ -22,6 +22,12 @@ type Profile struct {
 	Migrations      string // off, warn, block
 }
 
+// Ruled says whether p has rules about relations. Such a profile holds on the
+// wire only with a catalog: without one, names alone decide.
+func (p Profile) Ruled() bool {
+	return len(p.TableAllowlist)+len(p.TableDenylist)+len(p.Masks)+len(p.Filters) > 0
+}
+
 // Mask hides one column of a relation.
 type Mask struct {
 	Table, Column string
@@ -103,6 +109,10 @@ type Statement struct {
 	// Outputs are the masks of the output columns, by position from 0, for the
 	// wire: a column in binary format becomes NULL. A text with none has nil.
 	Outputs map[int]MaskKind
+	// HideDetail: the statement writes to a ruled relation, and PostgreSQL quotes
+	// rows in DETAIL ("Failing row contains …"). The wire sends no DETAIL, HINT
+	// or CONTEXT of its errors and notices.
+	HideDetail bool
 	// Caps that the wire keeps while this statement runs; 0 is none.
 	MaxRows, MaxAffectedRows int
 	// SQL is this statement's part of Decision.SQL.

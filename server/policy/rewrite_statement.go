@@ -76,6 +76,7 @@ func (r *ruleSet) rewrite(s *statement) *refusal {
 	if len(first.touched) == 0 {
 		return nil
 	}
+	s.out.HideDetail = len(s.writes) > 0
 	s.masked = append(s.masked, first.maskedColumns(out)...)
 	if len(s.masked) > 0 {
 		s.out.Outputs = outputKinds(out)
@@ -173,6 +174,7 @@ func (r *ruleSet) definition(s *statement) *refusal {
 			}
 			continue
 		}
+		s.out.HideDetail = true
 		if !r.harmlessDefinition(s, rules) {
 			return maskRefusal(inExpression, s.class.tag+" on a table with masked columns")
 		}
@@ -215,15 +217,16 @@ func mentionsAny(m proto.Message, names map[string]MaskKind) bool {
 
 // edit changes the statement as the analysis found necessary.
 func (a *analysis) edit(s *statement) *refusal {
-	said := readMentions(s.node)
+	said := readMentions(s.node, nil)
 	for _, u := range a.uses {
-		if !u.rules.filtered() && (a.rules.catalog == nil || !said.reach(u)) {
+		// A filter that goes into a WHERE may name masked columns there.
+		if !u.rules.filtered() && (a.rules.catalog == nil || !said.reach(u) && len(a.writes) == 0) {
 			continue
 		}
 		if a.rules.catalog == nil && len(u.rules.masks) > 0 {
 			u.rules = &relationRules{name: u.rules.name, filters: u.rules.filters}
 		}
-		if err := a.replace(u, a.leaky || u.rules.fenced()); err != nil {
+		if err := a.replace(u, u.rules.filtered() && (a.leaky || u.rules.fenced())); err != nil {
 			return err
 		}
 		a.changed = true
@@ -315,7 +318,13 @@ func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
 	if len(second.returning) > 0 || len(second.nulls) > 0 || second.unfenced && leaky {
 		return doubt
 	}
-	said := readMentions(tree.Stmts[0].Stmt)
+	sources := make(map[*pg.Node]bool)
+	for _, u := range second.uses {
+		if u.wrapped {
+			sources[u.holder] = true
+		}
+	}
+	said := readMentions(tree.Stmts[0].Stmt, sources)
 	for _, u := range second.uses {
 		if !u.wrapped && (u.rules.filtered() || said.reach(u)) {
 			return doubt
@@ -332,17 +341,22 @@ func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
 // mentions is every way in which a statement says names of columns.
 type mentions struct {
 	names map[string]bool
-	all   bool // a star or NATURAL JOIN, which names none
+	all   bool              // a star or NATURAL JOIN, which names none
+	skip  map[*pg.Node]bool // FROM items that we put in
 }
 
-func readMentions(m proto.Message) *mentions {
-	s := &mentions{names: make(map[string]bool)}
+func readMentions(m proto.Message, skip map[*pg.Node]bool) *mentions {
+	s := &mentions{names: make(map[string]bool), skip: skip}
 	s.read(m)
 	return s
 }
 
 func (s *mentions) read(m proto.Message) {
 	switch n := m.(type) {
+	case *pg.Node:
+		if s.skip[n] {
+			return
+		}
 	case *pg.String:
 		s.names[n.Sval] = true
 	case *pg.A_Star:
