@@ -85,6 +85,12 @@ func (s *statement) writing() string {
 	return ""
 }
 
+// changes says whether running s changes data or schema. An EXPLAIN that does
+// not execute changes nothing, whatever it explains.
+func (s *statement) changes() bool {
+	return s.writing() != "" && (s.class.kind != Explain || s.analyze)
+}
+
 // readWrite says whether a statement makes a transaction READ WRITE.
 func readWrite(stmt *pg.Node) bool {
 	var options []*pg.Node

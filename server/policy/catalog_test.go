@@ -36,6 +36,8 @@ func shop() *Catalog {
 	relation("public", "calling_view", 'v', "SELECT leak(id) FROM orders")
 	relation("public", "broken_view", 'v', "SELECT * FROM gone")
 	relation("public", "activity", 'v', "SELECT * FROM pg_catalog.pg_stat_activity")
+	relation("public", "knobs", 'v', "SELECT name, setting FROM pg_settings")
+	relation("pg_catalog", "pg_settings", 'v', "")
 	relation("public", "events", 'p', "")
 	relation("public", "events_2025", 'r', "", RelationName{"public", "events"})
 	relation("public", "people", 'r', "")
@@ -76,6 +78,10 @@ func TestDenylistFollowsLineage(t *testing.T) {
 		{"CREATE TABLE fresh (a int); INSERT INTO fresh VALUES (1); SELECT * FROM fresh", "ok"},
 		{"CREATE TEMP TABLE fresh AS SELECT 1; SELECT * FROM fresh", "ok"},
 		{"CREATE TABLE fresh () INHERITS (users); SELECT * FROM fresh", "table_not_allowed"},
+		{"CREATE TABLE IF NOT EXISTS fresh (a int); SELECT * FROM fresh", "table_not_allowed"},
+		{"CREATE TABLE IF NOT EXISTS fresh AS SELECT 1; SELECT * FROM fresh", "table_not_allowed"},
+		{"SELECT * FROM knobs", "ok"},
+		{"UPDATE knobs SET setting = 'off' WHERE name = 'row_security'", "table_denied"},
 	})
 }
 

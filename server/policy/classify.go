@@ -225,10 +225,14 @@ func schemaClass(stmt *pg.Node) (class, bool) {
 		return ddl("ANALYZE"), true
 	}
 	tag := ""
-	switch stmt.GetNode().(type) {
+	switch n := stmt.GetNode().(type) {
 	case *pg.Node_CreateStmt:
 		tag = "CREATE TABLE"
 	case *pg.Node_CreateSchemaStmt:
+		if len(n.CreateSchemaStmt.SchemaElts) > 0 {
+			return never(DDL, "CREATE SCHEMA with objects", true, "names inside it resolve in a schema that is not there yet",
+				"Create the objects with statements of their own."), true
+		}
 		tag = "CREATE SCHEMA"
 	case *pg.Node_CreateSeqStmt:
 		tag = "CREATE SEQUENCE"

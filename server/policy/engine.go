@@ -24,6 +24,8 @@ type Engine struct {
 	// rowFunctions are the functions of others that take a single row, and so
 	// can be called in the form of an attribute.
 	rowFunctions map[string]bool
+	typesOnce    sync.Once
+	typesByName  map[string][]TypeInfo
 	lineages     sync.Map // RelationName -> *lineage, computed on first use
 }
 
@@ -73,7 +75,15 @@ func (e *Engine) Evaluate(sql string) (d *Decision) {
 			}
 		}
 	}
-	return e.permit(sql, tree, statements)
+	findings, r := e.checkMigration(sql, statements)
+	if r != nil {
+		d := r.blocked(outs(statements), 0)
+		d.Findings = findings
+		return d
+	}
+	d = e.permit(sql, tree, statements)
+	d.Findings = findings
+	return d
 }
 
 const parseHint = "Send SQL that PostgreSQL 17 or older accepts; what cannot be examined is refused."
@@ -89,7 +99,7 @@ func (e *Engine) check(s *statement, b *batch) *refusal {
 		return refuse("parse_error", parseHint, "this kind of %s is not known", what)
 	}
 	s.class = class
-	s.out = Statement{Kind: class.kind, Tag: class.tag, Writes: s.writing() != "", SQL: s.text,
+	s.out = Statement{Kind: class.kind, Tag: class.tag, Writes: s.changes(), SQL: s.text,
 		MaxRows: e.profile.MaxRows, MaxAffectedRows: e.profile.MaxAffectedRows}
 	e.resolve(s, b)
 	s.describe()
@@ -129,6 +139,30 @@ func (e *Engine) checkCaps(s *statement) *refusal {
 			e.profile.MaxAffectedRows)
 	}
 	return nil
+}
+
+// checkMigration examines DDL for what hurts a database that is in use. It
+// reads the text as the principal wrote it.
+func (e *Engine) checkMigration(sql string, statements []*statement) ([]Finding, *refusal) {
+	if e.profile.Migrations == "" || e.profile.Migrations == "off" {
+		return nil, nil
+	}
+	found := false
+	for _, s := range statements {
+		found = found || s.class.kind == DDL
+	}
+	if !found {
+		return nil, nil
+	}
+	findings := LintMigration(sql)
+	if e.profile.Migrations == "block" {
+		for _, f := range findings {
+			if f.Severity == "error" {
+				return findings, refuse("migration_block", f.Hint, "migration blocked: %s. %s", f.Rule, f.Message)
+			}
+		}
+	}
+	return findings, nil
 }
 
 func outs(statements []*statement) []Statement {

@@ -170,6 +170,8 @@ func TestFloorNoPolicyLifts(t *testing.T) {
 		{"UPDATE pg_settings SET setting = 'off' WHERE name = 'row_security'", "table_denied"},
 		{"UPDATE pg_catalog.pg_class SET relname = 'x' WHERE relname = 'y'", "table_denied"},
 		{"CREATE TEMP VIEW v AS SELECT * FROM pg_settings", "table_denied"},
+		{"CREATE SCHEMA s CREATE VIEW v AS SELECT * FROM pg_settings", "statement_not_allowed"},
+		{"CREATE SCHEMA s", "ok"},
 	})
 }
 
@@ -347,6 +349,8 @@ func TestSettings(t *testing.T) {
 		{"SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "setting_not_allowed"},
 		{"SET session_replication_role = replica", "setting_not_allowed"},
 		{"SET pgbeam.tenant = '2'", "setting_not_allowed"},
+		{"SET plpgsql.variable_conflict = error", "setting_not_allowed"},
+		{"SET postgis.enable_outdb_rasters = on", "setting_not_allowed"},
 		{"SET client_encoding = 'SJIS'", "setting_not_allowed"},
 		{"SET standard_conforming_strings = off", "setting_not_allowed"},
 		{"SET backslash_quote = on", "setting_not_allowed"},
@@ -421,6 +425,37 @@ func TestMaxAffectedRowsRefusesWritesItCannotCount(t *testing.T) {
 		{"WITH d AS (DELETE FROM t WHERE a = 1 RETURNING *) INSERT INTO u SELECT * FROM d ON CONFLICT DO NOTHING", "max_affected_rows_writable_cte"},
 		{"EXPLAIN ANALYZE DELETE FROM t WHERE a = 1", "max_affected_rows_writable_cte"},
 	})
+}
+
+func TestMigrationSafety(t *testing.T) {
+	check(t, mustCompile(t, Profile{Migrations: "block"}, nil), []ruling{
+		{"CREATE TABLE t (a int)", "ok"},
+		{"CREATE INDEX CONCURRENTLY i ON t (a)", "ok"},
+		{"SELECT 1", "ok"},
+		{"ALTER TABLE t DROP COLUMN a", "migration_block"},
+		{"DROP TABLE t", "destructive_ddl"},
+	})
+	d := mustCompile(t, Profile{Migrations: "warn"}, nil).Evaluate("ALTER TABLE t DROP COLUMN a")
+	if d.Verdict != Allow || len(d.Findings) == 0 || d.Findings[0].Rule != "drop_column" {
+		t.Errorf("warn: %s with findings %+v", d.Verdict, d.Findings)
+	}
+}
+
+func TestExplainThatDoesNotExecuteChangesNothing(t *testing.T) {
+	e := mustCompile(t, Profile{}, nil)
+	for sql, want := range map[string]bool{
+		"EXPLAIN UPDATE t SET a = 1 WHERE b = 2":         false,
+		"EXPLAIN ANALYZE UPDATE t SET a = 1 WHERE b = 2": true,
+		"SELECT 1": false,
+		"WITH d AS (DELETE FROM t WHERE a = 1 RETURNING *) SELECT * FROM d": true,
+		"SELECT 1 INTO t":        true,
+		"CREATE TABLE t (a int)": true,
+		"BEGIN":                  false,
+	} {
+		if got := e.Evaluate(sql).Statements[0].Writes; got != want {
+			t.Errorf("%s: writes %v", sql, got)
+		}
+	}
 }
 
 func TestRefusalSaysWhatWhyAndWhatToDo(t *testing.T) {

@@ -185,8 +185,8 @@ func (e *Engine) typeCalled(f functionRef) bool {
 	if f.args != 1 || len(f.name) == 2 && f.name[0] != "pg_catalog" {
 		return false
 	}
-	for _, t := range e.catalog.Types {
-		if t.Schema == "pg_catalog" && t.Name == f.name[len(f.name)-1] {
+	for _, t := range e.types(f.name[len(f.name)-1]) {
+		if t.Schema == "pg_catalog" {
 			return true
 		}
 	}
@@ -229,8 +229,13 @@ func (e *Engine) harmlessCast(c *pg.TypeCast) bool {
 	}
 	name := names[len(names)-1]
 	found := false
-	for _, t := range e.catalog.Types {
-		if t.Name != name || len(names) == 2 && t.Schema != names[0] {
+	for _, t := range e.types(name) {
+		if len(names) == 1 && t.Schema == "pg_catalog" {
+			return true // pg_catalog is searched first
+		}
+	}
+	for _, t := range e.types(name) {
+		if len(names) == 2 && t.Schema != names[0] {
 			continue
 		}
 		if !e.plainType(t, 8) {
@@ -239,6 +244,17 @@ func (e *Engine) harmlessCast(c *pg.TypeCast) bool {
 		found = true
 	}
 	return found
+}
+
+// types are the types of a name, in whichever schema.
+func (e *Engine) types(name string) []TypeInfo {
+	e.typesOnce.Do(func() {
+		e.typesByName = make(map[string][]TypeInfo, len(e.catalog.Types))
+		for _, t := range e.catalog.Types {
+			e.typesByName[t.Name] = append(e.typesByName[t.Name], t)
+		}
+	})
+	return e.typesByName[name]
 }
 
 func (e *Engine) plainType(t TypeInfo, depth int) bool {

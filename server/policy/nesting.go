@@ -105,10 +105,14 @@ func (d *depthGauge) symbol(c byte) {
 }
 
 func (d *depthGauge) word(w string) {
-	if len(w) > 9 {
+	var lower [9]byte
+	if len(w) > len(lower) {
 		return
 	}
-	switch strings.ToLower(w) {
+	for i := range len(w) {
+		lower[i] = w[i] | 0x20 // letters to lower case; what else changes matches no keyword
+	}
+	switch string(lower[:len(w)]) {
 	case "case":
 		d.open(true)
 	case "end":

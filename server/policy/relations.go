@@ -137,6 +137,9 @@ func (e *Engine) checkRelation(s *statement, ref *relationRef) *refusal {
 			"table %q is not known in this database, and this policy has rules about tables", ref.typed())
 	}
 	for _, n := range reads {
+		if ref.target && isSystem(n.Schema) && s.class.writes {
+			return refuse("table_denied", "Write to tables.", "view %q shows a system table, which is not written to", ref.typed())
+		}
 		if n != ref.name && sensitive(n) && !e.grantsExactly(n) && !e.grantsExactly(ref.name) {
 			return refuse("table_not_allowed", "Ask your operator to allow it by its qualified name.",
 				"table %q shows what the database keeps about other sessions or about data", ref.typed())

@@ -16,8 +16,14 @@ func newBatch() *batch { return &batch{tables: make(map[RelationName]bool)} }
 
 // remember keeps the tables that a permitted statement creates. A view or a
 // child of another table is not kept: it brings a lineage.
+//
+// IF NOT EXISTS is not kept either: there may be a relation of that name which
+// the catalog is too old to know.
 func (b *batch) remember(s *statement) {
-	if n := s.node.GetCreateStmt(); n != nil && (len(n.InhRelations) > 0 || n.Partbound != nil) {
+	if n := s.node.GetCreateStmt(); n != nil && (n.IfNotExists || len(n.InhRelations) > 0 || n.Partbound != nil) {
+		return
+	}
+	if s.node.GetCreateTableAsStmt().GetIfNotExists() || s.node.GetCreateSeqStmt().GetIfNotExists() {
 		return
 	}
 	switch s.class.tag {

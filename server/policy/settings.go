@@ -68,14 +68,14 @@ func textSetting(name string, n *pg.VariableSetStmt) *refusal {
 }
 
 // settable says whether a principal may change a setting. Settings with a dot
-// belong to applications and extensions: they may, but for PgBeam's own and
-// those that a row filter reads.
+// belong to applications: they may, but for those that a row filter reads, for
+// PgBeam's own, and for those of extensions and languages (pg…, pl…).
 func (e *Engine) settable(name string) bool {
 	if settings[name] || strings.HasPrefix(name, "enable_") || strings.HasPrefix(name, "geqo") {
 		return true
 	}
 	class, _, dotted := strings.Cut(name, ".")
-	if !dotted || class == "pgbeam" || class == "plpgsql" || class == "session_preload" {
+	if !dotted || strings.HasPrefix(class, "pg") || strings.HasPrefix(class, "pl") || extensionSettings[class] {
 		return false
 	}
 	for _, f := range e.profile.Filters {
@@ -85,6 +85,8 @@ func (e *Engine) settable(name string) bool {
 	}
 	return true
 }
+
+var extensionSettings = nameSet(`postgis postgres_fdw auto_explain citus timescaledb anon supautils vault cron`)
 
 var settings = nameSet(`
 	application_name client_encoding client_min_messages standard_conforming_strings escape_string_warning
