@@ -310,6 +310,9 @@ func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
 	if err != nil || len(tree.Stmts) != 1 {
 		return doubt
 	}
+	if !sameNode(tree.Stmts[0].Stmt, node) {
+		return doubt // the deparser would make another statement of it
+	}
 	second := newAnalysis(r)
 	second.again, second.mustGuard = true, leaky
 	if _, known := second.statement(tree.Stmts[0].Stmt); !known || second.refusal != nil {
@@ -341,7 +344,7 @@ func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
 // mentions is every way in which a statement says names of columns.
 type mentions struct {
 	names map[string]bool
-	all   bool              // a star or NATURAL JOIN, which names none
+	all   bool              // a star, NATURAL JOIN or join with an alias, which name none
 	skip  map[*pg.Node]bool // FROM items that we put in
 }
 
@@ -362,7 +365,7 @@ func (s *mentions) read(m proto.Message) {
 	case *pg.A_Star:
 		s.all = true
 	case *pg.JoinExpr:
-		s.all = s.all || n.IsNatural
+		s.all = s.all || n.IsNatural || n.Alias != nil
 	case *pg.ColumnRef:
 		// The qualifier of a column is no mention of the whole row.
 		if names := stringsOf(n.Fields); len(names) > 0 {
