@@ -116,6 +116,7 @@ func New(config Config) (http.Handler, error) {
 	operations["POST /v1/projects/{project_id}/databases/{database_id}/test-connection"].outside = s.dialDatabase
 	operations["POST /v1/projects/{project_id}/domains/{domain_id}/verify"].outside = s.lookUpDomain
 	operations["POST /v1/projects/{project_id}/migrations:lint"].outside = s.lint
+	operations["POST /v1/projects/{project_id}/policy-evaluations"].outside = s.evaluate
 	return s, nil
 }
 

@@ -22,8 +22,7 @@ var pending = map[string]string{
 	"updateAnomalyAlert":     "anomaly detection is not part of this version",
 	"listDatabaseBranches":   "sandbox branches are not part of this version",
 	"discardDatabaseBranch":  "sandbox branches are not part of this version",
-	"dryEvalPolicy":          "policy evaluation is not part of this version",
-	"replayPolicy":           "policy evaluation is not part of this version",
+	"replayPolicy":           "traffic is not recorded by this version",
 	"scanDatabaseForPii":     "the schema catalog is not part of this version",
 	"getSchemaCatalog":       "the schema catalog is not part of this version",
 	"getProjectMetrics":      "metrics are not recorded by this version",
@@ -76,10 +75,6 @@ func (s *server) ListDatabaseBranches(context.Context, contract.ListDatabaseBran
 
 func (s *server) DiscardDatabaseBranch(context.Context, contract.DiscardDatabaseBranchRequestObject) (contract.DiscardDatabaseBranchResponseObject, error) {
 	return nil, notImplemented("discardDatabaseBranch")
-}
-
-func (s *server) DryEvalPolicy(context.Context, contract.DryEvalPolicyRequestObject) (contract.DryEvalPolicyResponseObject, error) {
-	return nil, notImplemented("dryEvalPolicy")
 }
 
 func (s *server) ReplayPolicy(context.Context, contract.ReplayPolicyRequestObject) (contract.ReplayPolicyResponseObject, error) {

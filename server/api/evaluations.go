@@ -1,0 +1,161 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	contract "github.com/pgbeam/pulumi-pgbeam/schema/api"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
+)
+
+// profileOf is what of a policy the engine decides by.
+func profileOf(r store.PolicyRules) policy.Profile {
+	return policy.Profile{
+		ReadOnly:        r.AccessMode != "read_write",
+		AllowStatements: r.AllowStatements,
+		DenyStatements:  r.DenyStatements,
+		TableAllowlist:  r.TableAllowlist,
+		TableDenylist:   r.TableDenylist,
+		Masks: each(r.MaskingRules, func(m store.MaskingRule) policy.Mask {
+			return policy.Mask{Table: m.Table, Column: m.Column, Kind: policy.MaskKind(m.Kind)}
+		}),
+		Filters: each(r.RowFilters, func(f store.RowFilter) policy.Filter {
+			return policy.Filter{Table: f.Table, Predicate: f.Predicate}
+		}),
+		MaxRows:         r.MaxRows,
+		MaxAffectedRows: r.MaxAffectedRows,
+		Migrations:      r.MigrationSafety,
+	}
+}
+
+// compileRules checks rules beyond their form: predicates must be SQL, and
+// rules must not contradict each other. Databases are not asked.
+func compileRules(r store.PolicyRules) (*policy.Engine, []fieldError) {
+	if wrong := checkRules(r); len(wrong) > 0 {
+		return nil, wrong
+	}
+	engine, err := policy.Compile(profileOf(r), nil)
+	if err != nil {
+		field, reason, _ := strings.Cut(err.Error(), ": ")
+		return nil, []fieldError{{field, reason}}
+	}
+	return engine, nil
+}
+
+// evaluate decides about a text under a policy of the project or a draft. It
+// may take a while, which no transaction should last.
+func (s *server) evaluate(ctx context.Context, c *call) (any, error) {
+	var in contract.DryEvalInput
+	if err := json.Unmarshal(c.body, &in); err != nil {
+		return nil, fmt.Errorf("decode evaluation: %w", err)
+	}
+	var rules store.PolicyRules
+	err := s.store.View(ctx, func(tx store.Tx) (err error) {
+		c.tx = tx
+		rules, err = c.rulesToTry(&in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	engine, wrong := compileRules(rules)
+	if len(wrong) > 0 {
+		if in.Policy == nil { // saved by a version that checked less
+			return nil, invalid(fieldError{"policy_id", fmt.Sprintf("this policy cannot be evaluated: %s: %s", wrong[0].Field, wrong[0].Detail)})
+		}
+		for i := range wrong {
+			wrong[i].Field = "policy." + wrong[i].Field
+		}
+		return nil, invalid(wrong...)
+	}
+	decision := engine.Evaluate(in.SQL)
+	out := decisionOut(in.SQL, decision)
+	if notes := append(decision.Notes, sessionNotes(rules, decision)...); len(notes) > 0 {
+		out.Notes = &notes
+	}
+	return out, nil
+}
+
+// rulesToTry are those of the policy or the draft that a request names.
+func (c *call) rulesToTry(in *contract.DryEvalInput) (store.PolicyRules, error) {
+	project := c.path["project_id"]
+	if _, err := c.project(project); err != nil {
+		return store.PolicyRules{}, err
+	}
+	switch {
+	case in.PolicyID != nil && in.Policy != nil:
+		return store.PolicyRules{}, invalid(fieldError{"policy", "must be absent where policy_id is given"})
+	case in.PolicyID != nil:
+		p, err := lookUp(c, c.tx.Policies(), "policy profile", project, *in.PolicyID)
+		return p.Rules, err
+	case in.Policy != nil:
+		rules := defaultRules
+		rulesIn(&rules, in.Policy)
+		return rules, nil
+	}
+	return store.PolicyRules{}, invalid(fieldError{"policy_id", "give the id of a policy profile, or a draft as policy"})
+}
+
+// DryEvalPolicy reports the decision. A refused statement is a decision, too:
+// only a request that is itself wrong fails.
+func (s *server) DryEvalPolicy(ctx context.Context, request contract.DryEvalPolicyRequestObject) (contract.DryEvalPolicyResponseObject, error) {
+	c := callOf(ctx)
+	if _, err := c.rulesToTry(request.Body); err != nil {
+		return nil, err
+	}
+	return contract.DryEvalPolicy200JSONResponse(c.found.(contract.DryEvalResult)), nil
+}
+
+func decisionOut(sql string, d *policy.Decision) contract.DryEvalResult {
+	out := contract.DryEvalResult{
+		Verdict: contract.DryEvalResultVerdict(d.Verdict),
+		Rule:    d.Rule,
+		Reason:  d.Reason,
+	}
+	if d.Verdict == policy.Block {
+		if d.Hint != "" {
+			out.Hint = &d.Hint
+		}
+		return out
+	}
+	if len(d.MaskedColumns) > 0 {
+		out.MaskedColumns = new(each(d.MaskedColumns, func(m policy.MaskedColumn) contract.DryEvalMaskedColumn {
+			return contract.DryEvalMaskedColumn{Column: m.Column, Kind: contract.DryEvalMaskedColumnKind(m.Kind)}
+		}))
+	}
+	if d.Predicate != "" {
+		out.RowFilterPredicate = &d.Predicate
+	}
+	if d.SQL != sql {
+		out.RewrittenSQL = &d.SQL
+	}
+	return out
+}
+
+// sessionNotes are the rules whose outcome only a running session knows, and
+// what migration safety found.
+func sessionNotes(r store.PolicyRules, d *policy.Decision) []string {
+	var notes []string
+	note := func(asked bool, format string, args ...any) {
+		if asked {
+			notes = append(notes, fmt.Sprintf(format, args...))
+		}
+	}
+	for _, f := range d.Findings {
+		note(true, "migration safety: %s (%s)", f.Message, f.Rule)
+	}
+	if d.Verdict == policy.Block {
+		return notes
+	}
+	note(r.BudgetQueriesPerHour > 0, "refused once %d queries were run in the hour", r.BudgetQueriesPerHour)
+	note(r.BudgetQueriesPerDay > 0, "refused once %d queries were run in the day", r.BudgetQueriesPerDay)
+	note(r.EgressBytesPerDay > 0, "refused once %d bytes were read in the day", r.EgressBytesPerDay)
+	note(r.StatementTimeoutMs > 0, "cancelled after %d ms", r.StatementTimeoutMs)
+	note(r.WriteMode == "rollback", "rolled back when it has run")
+	note(r.WriteMode == "sandbox", "run on a copy of the database")
+	note(r.ApprovalMode != "" && r.ApprovalMode != "off", "may have to wait for an approval: approval_mode is %s", r.ApprovalMode)
+	return notes
+}
