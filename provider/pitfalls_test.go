@@ -434,3 +434,21 @@ func initFailure(err error) *rpc.ErrorResourceInitFailed {
 	}
 	return nil
 }
+
+// The engine takes only absent properties for a missing object: with empty
+// ones it would import, or get(), an empty resource.
+func TestReadOfAMissingObjectHasNoProperties(t *testing.T) {
+	api := newFakeAPI(t)
+	srv, err := Server(Name, "0.1.0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, _ := structpb.NewStruct(map[string]any{"apiKey": "key-canary", "baseUrl": api.URL})
+	if _, err := srv.Configure(t.Context(), &rpc.ConfigureRequest{Args: args}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := srv.Read(t.Context(), &rpc.ReadRequest{Urn: string(urnOf("pgbeam:index:Project", "x")), Id: "prj_missing"})
+	if err != nil || got.GetId() != "" || got.Properties != nil || got.Inputs != nil {
+		t.Errorf("read of a missing project: %v, %v", got, err)
+	}
+}
