@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -203,4 +204,59 @@ func TestDryEvaluationListsMaskedColumns(t *testing.T) {
 			t.Errorf("%s\n  rule %s, want %s", sql, d.Rule, rule)
 		}
 	}
+}
+
+// A partition's rules hold for the whole table too, since its rows show there.
+func TestMasksFollowPartitionsAndDomains(t *testing.T) {
+	conn, _ := database(t)
+	ctx := context.Background()
+	const more = `CREATE DOMAIN word AS text CHECK (length(value) < 8); CREATE SCHEMA other;
+		CREATE TABLE other.vault (id int, w word, n name, e varchar(3), p bpchar);
+		INSERT INTO other.vault VALUES (1, 'SECRET', 'SECRET', 'x', 'SECRET')`
+	if _, err := conn.PgConn().Exec(ctx, more).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	catalog, err := readCatalog(ctx, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := compile(t, policy.Profile{Masks: []policy.Mask{
+		{Table: "events_rest", Column: "body", Kind: policy.Redact},
+		{Table: "VAULT", Column: "W", Kind: policy.Redact}, {Table: "vault", Column: "n", Kind: policy.Hash},
+		{Table: "vault", Column: "e", Kind: policy.Redact}, {Table: "other.vault", Column: "p", Kind: policy.Redact},
+	}}, catalog)
+	enforce(t, e, []effect{
+		{"SELECT body FROM events ORDER BY id", "ok", "[redacted]; [redacted]"},
+		{"SELECT body FROM events_rest", "ok", "[redacted]"},
+		{"SELECT * FROM other.vault", "ok", "1,[redacted],∅,[redacted],[redacted]"},
+		{"SELECT 1 FROM events WHERE body = 'x'", "masked_column_predicate", ""},
+	})
+}
+
+// Names that a WITH clause takes from a table do not take its rules away.
+func TestNamesOfTablesInWith(t *testing.T) {
+	_, catalog := database(t)
+	e := compile(t, policy.Profile{Masks: usersMasks, Filters: tenantFilter}, catalog)
+	enforce(t, e, []effect{
+		{"WITH users AS (SELECT * FROM users) SELECT email FROM users WHERE id = 1", "ok", "[redacted]"},
+		{"WITH users AS (SELECT 'free' AS email) SELECT upper(email) FROM users", "ok", "FREE"},
+		{"WITH users AS (SELECT 'free' AS email) SELECT upper(email) FROM public.users", "masked_column_expression", ""},
+		{"WITH a AS (SELECT email FROM users), users AS (SELECT 'free' AS email) SELECT a.email FROM a, users LIMIT 1", "ok", "[redacted]"},
+		{"SELECT (WITH orders AS (SELECT 1 AS id) SELECT id FROM orders), count(*) FROM orders", "ok", "1,3"},
+		{"WITH orders AS (SELECT 20 AS id) DELETE FROM orders WHERE id > 0 RETURNING id", "ok", "10; 11; 12"},
+		{"SELECT j.email FROM (users u JOIN plain p ON p.user_id = u.id) AS j (id, name, x)", "masked_column_rename", ""},
+		{"SELECT j FROM (users u JOIN plain p ON p.user_id = u.id) AS j", "masked_column_expression", ""},
+		{"SELECT u.email, o.item FROM users u JOIN orders o ON o.user_id = u.id AND 1 / o.amount > 0 ORDER BY o.id", "ok", "[redacted],pen; [redacted],ink"},
+		{"CREATE TEMP TABLE mine AS SELECT * FROM orders; SELECT id FROM orders", "ok", "10; 11; 12"},
+		{"SELECT email FROM users ORDER BY (SELECT 1)", "ok", "[redacted]; [redacted]; ∅"},
+		{"SELECT u.email FROM users u ORDER BY u.email IS NULL", "masked_column_predicate", ""},
+		{"SELECT array_agg(s) FROM (SELECT * FROM users) s", "masked_column_expression", ""},
+		{"SELECT email(u) FROM users u", "function_not_allowed", ""},
+		{"SELECT s.email FROM users u, LATERAL (SELECT u.email) s WHERE u.id = 1", "ok", "[redacted]"},
+		{"SELECT v.c FROM users u, LATERAL (VALUES (u.email)) v(c)", "masked_column_expression", ""},
+		{"SELECT x FROM users u, LATERAL unnest(u.tags) x", "masked_column_expression", ""},
+		{"UPDATE users SET (note, name) = (SELECT email, 'x' FROM users LIMIT 1) WHERE id = 1", "masked_column_expression", ""},
+		{"MERGE INTO users u USING plain p ON p.user_id = u.id WHEN MATCHED THEN UPDATE SET note = u.email", "masked_column_expression", ""},
+		{"MERGE INTO users u USING plain p ON p.label = u.email WHEN MATCHED THEN DELETE", "masked_column_predicate", ""},
+	})
 }

@@ -88,7 +88,7 @@ func (r *ruleSet) rewrite(s *statement) *refusal {
 		return err
 	}
 	if s.changed && r.catalog != nil {
-		return r.verify(s.node, first.leaky)
+		return r.verify(s.node, first)
 	}
 	return nil
 }
@@ -300,8 +300,14 @@ func unqualify(m proto.Message, uses []use) {
 // verify reads what will really be sent once more. Nothing of it may need
 // rewriting still: the text that PostgreSQL gets, not the tree that it was
 // made from, is what counts.
-func (r *ruleSet) verify(node *pg.Node, leaky bool) *refusal {
-	doubt := refuse("row_filter_unsafe", "Send a simpler statement.", "this statement could not be rewritten under the policy's masks and filters with certainty")
+func (r *ruleSet) verify(node *pg.Node, first *analysis) *refusal {
+	rule, leaky := "masked_column_expression", first.leaky
+	for _, t := range first.touched {
+		if t.filtered() {
+			rule = "row_filter_unsafe"
+		}
+	}
+	doubt := refuse(rule, "Send a simpler statement.", "this statement could not be rewritten under the policy's masks and filters with certainty")
 	text, err := deparseTree(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: node}}})
 	if err != nil {
 		return doubt
