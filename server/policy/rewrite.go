@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
@@ -26,6 +27,7 @@ type ruleSet struct {
 	catalog *Catalog
 	masks   []compiledMask
 	filters []*compiledFilter
+	known   sync.Map // RelationName -> *relationRules, of the catalog's relations
 }
 
 // newRuleSet compiles masks and filters and binds each predicate.
@@ -109,10 +111,23 @@ func (r *ruleSet) find(v *pg.RangeVar) (*Relation, RelationName) {
 	return ref.relation, ref.name
 }
 
-// of collects what rules say about a relation: its own rules, those of its
-// parents and of its children, and of the columns that a view takes its own
-// from.
+// of is what rules say about a relation, collected once. rel is nil for one
+// that no catalog knows.
 func (r *ruleSet) of(rel *Relation, name RelationName) *relationRules {
+	if rel == nil {
+		return r.collect(rel, name)
+	}
+	if have, ok := r.known.Load(name); ok {
+		return have.(*relationRules)
+	}
+	rules := r.collect(rel, name)
+	r.known.Store(name, rules)
+	return rules
+}
+
+// collect gathers a relation's own rules, those of its parents and of its
+// children, and of the columns that a view takes its own from.
+func (r *ruleSet) collect(rel *Relation, name RelationName) *relationRules {
 	out := &relationRules{name: name, relation: rel, masks: make(map[string]MaskKind)}
 	if rel == nil {
 		for _, m := range r.masks {

@@ -278,7 +278,12 @@ func (a *analysis) tell(s *statement, rules *relationRules, alias string) *refus
 	if err != nil {
 		return unsafeFilter("a row filter cannot be applied to this statement")
 	}
-	s.predicates = append(s.predicates, predicates...)
+	for _, p := range predicates {
+		if expr, err := parsePredicate(p); err == nil && expr.GetBoolExpr().GetBoolop() == pg.BoolExprType_OR_EXPR {
+			p = "(" + p + ")" // they are joined by AND
+		}
+		s.predicates = append(s.predicates, p)
+	}
 	return nil
 }
 
