@@ -36,6 +36,12 @@ func TestTour(t *testing.T) {
 				t.Skip("long: -short asks to leave it out")
 			}
 			dir := program(t, language)
+			verbose := verbose
+			if language == "typescript" {
+				// From here up Pulumi's Node SDK itself writes down every answer
+				// of the engine, secrets and all.
+				verbose = []string{"--logtostderr", "-v=2"}
+			}
 			pulumi := harness.NewPulumi(t, append(environment(t, language), beam.Env()...)...)
 			stack := pulumi.NewStack(t, dir, "tour")
 			webhook := harness.Canary("webhook")
