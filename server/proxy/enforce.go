@@ -16,8 +16,6 @@ func unenforced(r store.PolicyRules) []string {
 			names = append(names, name)
 		}
 	}
-	add(len(r.MaskingRules) > 0, "masking_rules")
-	add(len(r.RowFilters) > 0, "row_filters")
 	add(r.BudgetQueriesPerHour != 0, "budget_queries_per_hour")
 	add(r.BudgetQueriesPerDay != 0, "budget_queries_per_day")
 	add(r.MaxRows != 0, "max_rows")

@@ -409,3 +409,19 @@ func TestNamesThatWereSkippedStandForBoth(t *testing.T) {
 		t.Fatalf("what the name still stands for ran: %s", got)
 	}
 }
+
+// TestUnnamedStatementIsTheLastOne: what the unnamed statement was under an
+// older policy is no matter of the one that replaces it.
+func TestUnnamedStatementIsTheLastOne(t *testing.T) {
+	schema := fixture(t, "create table items (n int)", "insert into items values (1)")
+	d := deploy(t)
+	conn, l := d.under(func(r *store.PolicyRules) { r.DenyStatements = []string{"ddl"} })
+	if err := conn.QueryRow(t.Context(), "select n from "+schema+".items", pgx.QueryExecModeExec).Scan(new(int)); err != nil {
+		t.Fatal(err)
+	}
+	d.amend(l, func(r *store.PolicyRules) { r.TableDenylist = []string{schema + ".items"} })
+	var n int
+	if err := conn.QueryRow(t.Context(), "select 2", pgx.QueryExecModeExec).Scan(&n); err != nil || n != 2 {
+		t.Fatalf("got %d, %v", n, err)
+	}
+}

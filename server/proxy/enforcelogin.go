@@ -18,7 +18,7 @@ func (r *ruling) admit(st startup, issued bool) *refusal {
 	if st.replicates() {
 		return fatal(codeNotSupported, "Connect to the database itself to replicate.", "replication is not available under a policy")
 	}
-	engine, err := policy.Compile(policy.Profile{ReadOnly: r.profile.ReadOnly}, nil)
+	engine, err := policy.Compile(policy.Profile{ReadOnly: r.profile.ReadOnly, Filters: r.profile.Filters}, nil)
 	if err != nil {
 		return fatal(codeNotSupported, "", "the policy cannot be applied: %s", err)
 	}

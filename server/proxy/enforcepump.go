@@ -115,6 +115,29 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 				p.end(protocolViolation(errors.New("invalid names in bind message")))
 				return done, false
 			}
+			masks := p.masksOf(p.statements.may(statement))
+			if masks != nil && !whole && h.Body+wire.HeaderSize <= bufferSize {
+				return done, p.flush()
+			}
+			if masks != nil && !whole && h.Body <= maxExamined {
+				p.typ, p.body, p.rest = h.Type, make([]byte, 0, h.Body), collect
+				p.enter(h, data[done:])
+				done += wire.HeaderSize
+				continue
+			}
+			if masks != nil {
+				if !whole {
+					p.end(fatal(codeTooComplex, "Send less in parameters.", "parameters of more than %d bytes for a statement with masked columns", maxExamined))
+					return done, false
+				}
+				p.enter(h, data[done:])
+				p.scan.Skip(have)
+				if !p.frame(h.Type, have) {
+					return done, false
+				}
+				done += wire.HeaderSize + h.Body
+				continue
+			}
 			refused, alive := p.bind(portal, statement)
 			if !alive {
 				return done, false
@@ -139,6 +162,11 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 			p.enter(h, data[done:])
 			done += wire.HeaderSize
 		default:
+			if h.Type == wire.Sync {
+				p.expect(h.Type, nil)
+				p.statements.batch++
+				p.portals.batch++
+			}
 			p.note(h.Type)
 			p.rest = passOn
 			p.out = append(p.out, data[done:done+wire.HeaderSize]...)
@@ -197,6 +225,8 @@ func (p *enforcePump) frame(typ byte, body []byte) bool {
 		err = p.describe(body)
 	case wire.Close:
 		err = p.close(body)
+	case wire.Bind:
+		err = p.bindMasked(body)
 	}
 	if err != nil {
 		p.end(protocolViolation(err))
@@ -222,6 +252,7 @@ func (p *enforcePump) query(body []byte) error {
 		return nil
 	}
 	p.altering(v.alters())
+	p.expect(wire.Query, nil)
 	p.note(wire.Query)
 	p.out = wire.AppendQuery(p.out, v.sql)
 	return nil
@@ -276,6 +307,25 @@ func (p *enforcePump) bind(portal, statement string) (refused, alive bool) {
 	return false, true
 }
 
+// bindMasked is bind for rows with masked columns: those that are asked for in
+// binary become NULL.
+func (p *enforcePump) bindMasked(body []byte) error {
+	portal, statement, ok := bindNames(body)
+	if !ok {
+		return errBody
+	}
+	nulls, err := binaryColumns(body, p.masksOf(p.statements.may(statement)))
+	if err != nil {
+		return err
+	}
+	if refused, alive := p.bind(portal, statement); refused || !alive {
+		return nil
+	}
+	p.portals.byName[portal].nulls = nulls
+	p.out = wire.AppendBody(p.out, wire.Bind, body)
+	return nil
+}
+
 func (p *enforcePump) execute(body []byte) error {
 	portal, rows, ok := bytes.Cut(body, []byte{0})
 	if !ok || len(rows) != 4 {
@@ -298,6 +348,7 @@ func (p *enforcePump) execute(body []byte) error {
 		return nil
 	}
 	p.altering(alters)
+	p.expect(wire.Execute, p.portals.nulls(string(portal)))
 	p.note(wire.Execute)
 	p.out = wire.AppendBody(p.out, wire.Execute, body)
 	return nil
@@ -371,12 +422,23 @@ func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
 	}
 	p.refusals[number] = why
 	p.mu.Unlock()
+	if typ == wire.Query {
+		p.expect(typ, nil)
+	}
 	p.note(typ)
 	if typ == wire.Query {
 		p.out = wire.AppendQuery(p.out, p.marker+number)
 	} else {
 		p.out = appendParse(p.out, name, p.marker+number, []byte{0, 0})
 	}
+}
+
+// expect notes what an answer is to come for. Like note, it is called before
+// the frame is sent.
+func (p *enforcePump) expect(typ byte, nulls []int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.replies.sent(&p.ledger, reply{typ, nulls})
 }
 
 // altering notes DDL on its way upstream.

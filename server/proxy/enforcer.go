@@ -37,9 +37,11 @@ type enforcer struct {
 	counter uint64
 
 	// refusals wait for the errors that stand for them, by the number behind the
-	// marker; failures counts all errors of the upstream. of.mu guards both.
+	// marker; failures counts all errors of the upstream. of.mu guards these.
 	refusals map[string]*wire.Report
 	failures int
+	replies  replies
+	shield   shield
 
 	// altered tells that DDL went upstream whose end has not come yet. Both
 	// pumps use it.
@@ -97,6 +99,9 @@ func (e *enforcer) current(look bool) (*engine, *wire.Report) {
 		return nil, blockedFor(fmt.Sprintf("the policy cannot be applied: %s", err), "Ask your operator to correct the policy.")
 	}
 	e.engine, e.catalog = made, schema
+	e.of.mu.Lock()
+	e.shield = made.shield
+	e.of.mu.Unlock()
 	return made, nil
 }
 
@@ -166,10 +171,21 @@ func (v verdict) tagged(tags ...string) bool {
 }
 
 // failed is called with the body of each error of the upstream, and returns
-// the frame that the client gets instead of one that stands for a refusal.
-// of.mu is held.
+// the frame that the client gets instead, nil for the same. of.mu is held.
 func (e *enforcer) failed(body []byte) []byte {
 	e.failures++
+	if why := e.stoodFor(body); why != nil {
+		return wire.AppendReport(nil, *why)
+	}
+	if e.shield.terse {
+		return terse(wire.ErrorResponse, body)
+	}
+	return nil
+}
+
+// stoodFor is the refusal that an error stands for, nil when it is one of the
+// upstream's own.
+func (e *enforcer) stoodFor(body []byte) *wire.Report {
 	if len(e.refusals) == 0 {
 		return nil
 	}
@@ -182,11 +198,8 @@ func (e *enforcer) failed(body []byte) []byte {
 		end = len(rest)
 	}
 	why := e.refusals[rest[:end]]
-	if why == nil {
-		return nil
-	}
 	delete(e.refusals, rest[:end])
-	return wire.AppendReport(nil, *why)
+	return why
 }
 
 // ready is called when everything up to a ReadyForQuery was answered. of.mu

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 )
 
 // prepared is a text that was permitted and is kept upstream, as a prepared
@@ -14,11 +15,16 @@ type prepared struct {
 	sent    string // what went upstream
 	engine  *engine
 	alters  bool
-	fetches bool // it runs a cursor
+	fetches bool                    // it runs a cursor
+	masks   map[int]policy.MaskKind // of its rows' columns
 }
 
 func (v verdict) prepared(text []byte, under *engine) *prepared {
-	return &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE")}
+	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE")}
+	if len(v.Statements) == 1 {
+		p.masks = v.Statements[0].Outputs
+	}
+	return p
 }
 
 // maxPrepared bounds the bytes of text that one session keeps.
@@ -27,8 +33,10 @@ const maxPrepared = 16 << 20
 // names says what a name may stand for upstream. Whether a Parse, Bind or
 // Close took effect is known when the answers are in, and then only if no
 // error came in between: until then, and for good after an error, a name
-// stands for everything that it may.
+// stands for everything that it may. Not so up to the next Sync: what the
+// upstream does until then it does only if there was no error.
 type names struct {
+	batch   int // Syncs that were sent
 	byName  map[string]*slot
 	touched []string
 	weight  int
@@ -38,12 +46,14 @@ type slot struct {
 	may     []*prepared
 	last    []*prepared // what the last message made of it; nil after Close
 	touched bool
+	batch   int   // of last
+	nulls   []int // of a portal: columns of its rows that become NULL
 }
 
 // set notes that a name is made to stand for what p says.
 func (n *names) set(name string, p ...*prepared) {
 	s := n.touch(name)
-	s.last = p
+	s.last, s.nulls = p, nil
 	for _, one := range p {
 		if !slices.ContainsFunc(s.may, func(have *prepared) bool { return have == one }) {
 			s.may = append(s.may, one)
@@ -69,6 +79,7 @@ func (n *names) touch(name string) *slot {
 		n.byName[name] = s
 		n.weight += len(name) + 256
 	}
+	s.batch = n.batch
 	if !s.touched {
 		s.touched = true
 		n.touched = append(n.touched, name)
@@ -102,20 +113,32 @@ func (n *names) settle(clean bool) {
 }
 
 func (n *names) may(name string) []*prepared {
-	if s := n.byName[name]; s != nil {
-		return s.may
+	s := n.byName[name]
+	switch {
+	case s == nil:
+		return nil
+	case s.touched && s.batch == n.batch:
+		return s.last
+	}
+	return s.may
+}
+
+// nulls are those of a portal.
+func (n *names) nulls(portal string) []int {
+	if s := n.byName[portal]; s != nil {
+		return s.nulls
 	}
 	return nil
 }
 
 // catchUp brings the names up to date with what the upstream has answered.
 func (e *enforcer) catchUp() {
-	if len(e.statements.touched) == 0 && len(e.portals.byName) == 0 && len(e.cursors) == 0 {
-		return
-	}
 	e.of.mu.Lock()
 	empty, idle, errors := e.of.ledger.empty() && !e.of.ledger.skipping, e.of.ledger.idle(), e.failures
 	e.of.mu.Unlock()
+	if len(e.statements.touched) == 0 && len(e.portals.touched) == 0 {
+		e.errors = errors // none of them hit anything that is waited for
+	}
 	if !empty {
 		return
 	}
@@ -124,7 +147,7 @@ func (e *enforcer) catchUp() {
 	e.statements.settle(clean)
 	e.portals.settle(clean)
 	if idle { // portals end with their transaction, cursors unless held
-		e.portals = names{}
+		e.portals = names{batch: e.portals.batch}
 		e.cursors = slices.DeleteFunc(e.cursors, func(p *prepared) bool { return !strings.Contains(strings.ToLower(p.text), "hold") })
 	}
 }
@@ -186,4 +209,26 @@ func (e *enforcer) stillAll() *wire.Report {
 		}
 	}
 	return nil
+}
+
+// masksOf are the masks of the columns of the rows that any of a list gives.
+func (e *enforcer) masksOf(list []*prepared) map[int]policy.MaskKind {
+	var all map[int]policy.MaskKind
+	add := func(masks map[int]policy.MaskKind) {
+		for i, kind := range masks {
+			if all == nil {
+				all = map[int]policy.MaskKind{}
+			}
+			all[i] = kind
+		}
+	}
+	for _, p := range list {
+		add(p.masks)
+		if p.fetches { // which cursor it reads is not told: it may be any
+			for _, c := range e.cursors {
+				add(c.masks)
+			}
+		}
+	}
+	return all
 }

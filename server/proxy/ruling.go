@@ -33,7 +33,13 @@ func rulingOf(r store.PolicyRules) *ruling {
 		AllowStatements: r.AllowStatements, DenyStatements: r.DenyStatements,
 		TableAllowlist: r.TableAllowlist, TableDenylist: r.TableDenylist,
 	}
-	lists := len(p.TableAllowlist)+len(p.TableDenylist) > 0
+	for _, m := range r.MaskingRules {
+		p.Masks = append(p.Masks, policy.Mask{Table: m.Table, Column: m.Column, Kind: policy.MaskKind(m.Kind)})
+	}
+	for _, f := range r.RowFilters {
+		p.Filters = append(p.Filters, policy.Filter{Table: f.Table, Predicate: f.Predicate})
+	}
+	lists := len(p.TableAllowlist)+len(p.TableDenylist)+len(p.Masks)+len(p.Filters) > 0
 	kinds := len(p.AllowStatements)+len(p.DenyStatements) > 0
 	if !p.ReadOnly && !lists && !kinds && r.StatementTimeoutMs == 0 {
 		return nil
@@ -55,6 +61,7 @@ func rulingOf(r store.PolicyRules) *ruling {
 // what it decided.
 type engine struct {
 	*policy.Engine
+	shield    shield
 	decisions decisions
 }
 
@@ -103,7 +110,9 @@ func (e *engines) get(r *ruling, catalog *policy.Catalog, path []string, pathTex
 		delete(e.byKey, e.order[0])
 		e.order = e.order[1:]
 	}
-	made := &engine{Engine: compiled}
+	made := &engine{Engine: compiled, shield: shield{
+		masked: compiled.MaskedAttributes(), terse: len(r.profile.Masks)+len(r.profile.Filters) > 0,
+	}}
 	e.byKey[k] = made
 	e.order = append(e.order, k)
 	return made, nil

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -17,6 +18,10 @@ type upstreamPump struct {
 	buf   buffer
 	fatal bool // the upstream has said why it closes
 	edits []edit
+
+	whole     []byte // a frame that is too long for the buffer and was needed whole
+	wholeType byte
+	severed   bool // the client is at a boundary, and gets nothing more of the upstream's
 }
 
 // edit says what the client gets in place of some bytes of the buffer.
@@ -92,7 +97,16 @@ func (p *upstreamPump) relay() bool {
 	defer p.writing.Unlock()
 	done, err := p.account()
 	if err != nil {
-		p.end(fatal(codeConnectionFailure, "", "upstream broke the protocol: %s", err))
+		var why *refusal
+		if !errors.As(err, &why) {
+			why = fatal(codeConnectionFailure, "", "upstream broke the protocol: %s", err)
+		}
+		if p.severed { // what comes before it is the client's
+			if _, err := p.client.Write(p.edited(done)); err == nil {
+				p.buf.consume(done)
+			}
+		}
+		p.end(why)
 		return false
 	}
 	if done == 0 {
@@ -129,11 +143,20 @@ func (p *upstreamPump) account() (done int, err error) {
 	defer p.mu.Unlock()
 	for done < len(data) {
 		if !p.scan.AtBoundary() {
-			done += p.scan.Skip(data[done:])
+			n := p.scan.Skip(data[done:])
+			if p.whole != nil {
+				if err := p.gather(data[done:done+n], edit{from: done, to: done + n}); err != nil {
+					return done + n, err
+				}
+			}
+			done += n
 			continue
 		}
-		if h, ok, _ := wire.ParseHeader(data[done:]); ok && len(data)-done < wire.HeaderSize+h.Body && p.needed(h) {
-			break
+		h, ok, _ := wire.ParseHeader(data[done:])
+		wanted := ok && p.enforcer != nil && p.enforcer.wants(h.Type)
+		if ok && len(data)-done < wire.HeaderSize+h.Body &&
+			(h.Type == wire.ReadyForQuery || wanted && wire.HeaderSize+h.Body <= bufferSize) {
+			break // it is needed whole, and the rest has room
 		}
 		h, ok, err := p.scan.Next(data[done:])
 		if err != nil {
@@ -142,31 +165,21 @@ func (p *upstreamPump) account() (done int, err error) {
 		if !ok {
 			break
 		}
+		from := done
 		done += wire.HeaderSize
 		body := data[done:min(len(data), done+h.Body)]
-		switch h.Type {
-		case wire.ReadyForQuery:
-			var status byte
-			if len(body) > 0 {
-				status = body[0]
+		switch {
+		case wanted && len(body) == h.Body:
+			if err := p.replace(h.Type, body, edit{from: from, to: done + h.Body}); err != nil {
+				return done, p.sever(edit{from: from, to: done}, err)
 			}
-			p.ledger.received(h.Type, status)
-			if p.enforcer != nil {
-				p.enforcer.ready(status)
-			}
-			p.settled.Broadcast()
-		case wire.ErrorResponse:
-			p.ledger.received(h.Type, 0)
-			if p.enforcer != nil {
-				if with := p.enforcer.failed(body); with != nil {
-					p.edits = append(p.edits, edit{done - wire.HeaderSize, done + h.Body, with})
-				}
-			}
-			severity := wire.ParseReport(body).Severity
-			p.fatal = severity == wire.SeverityFatal || severity == "PANIC"
-		case wire.CopyInResponse, wire.CopyBothResp:
-			p.ledger.received(h.Type, 0)
+		case wanted && h.Body > maxWhole:
+			return done, p.sever(edit{from: from, to: done}, fmt.Errorf("message type %q of %d bytes", h.Type, h.Body))
+		case wanted:
+			p.wholeType, p.whole = h.Type, make([]byte, 0, h.Body)
+			p.edits = append(p.edits, edit{from: from, to: done})
 		}
+		p.enter(h.Type, body)
 	}
 	p.partial = !p.scan.AtBoundary()
 	return done, nil
@@ -234,7 +247,7 @@ func (p *upstreamPump) write(b []byte) bool {
 // be told something, as far as that works within the time of a farewell.
 // writing must be held.
 func (p *upstreamPump) finishFrame() bool {
-	if p.scan.AtBoundary() {
+	if p.scan.AtBoundary() || p.severed {
 		return true
 	}
 	_ = p.upstream.SetReadDeadline(time.Now().Add(farewell / 2))
@@ -264,13 +277,68 @@ func lostReason(err error) string {
 	return err.Error()
 }
 
-// needed reports whether a frame has to be whole to be relayed.
-func (p *upstreamPump) needed(h wire.Header) bool {
-	switch h.Type {
-	case wire.ReadyForQuery:
-		return true // its one byte counts
-	case wire.ErrorResponse:
-		return p.enforcer != nil && wire.HeaderSize+h.Body <= bufferSize
+// enter notes a frame in the ledger. body is what has come of it.
+func (p *upstreamPump) enter(typ byte, body []byte) {
+	if p.enforcer != nil {
+		p.enforcer.replies.received(typ)
 	}
-	return false
+	switch typ {
+	case wire.ReadyForQuery:
+		var status byte
+		if len(body) > 0 {
+			status = body[0]
+		}
+		p.ledger.received(typ, status)
+		if p.enforcer != nil {
+			p.enforcer.ready(status)
+		}
+		p.settled.Broadcast()
+	case wire.ErrorResponse:
+		p.ledger.received(typ, 0)
+		severity := wire.ParseReport(body).Severity
+		p.fatal = severity == wire.SeverityFatal || severity == "PANIC"
+	case wire.CopyInResponse, wire.CopyBothResp:
+		p.ledger.received(typ, 0)
+	}
+}
+
+// maxWhole bounds a frame that is read whole and does not fit into the buffer.
+const maxWhole = 256 << 20
+
+// gather collects more of a frame that does not fit into the buffer.
+func (p *upstreamPump) gather(more []byte, cut edit) error {
+	p.whole = append(p.whole, more...)
+	if !p.scan.AtBoundary() {
+		p.edits = append(p.edits, cut)
+		return nil
+	}
+	body := p.whole
+	p.whole = nil
+	with, err := p.enforcer.examine(p.wholeType, body)
+	if err != nil {
+		return p.sever(cut, err)
+	}
+	if with == nil {
+		with = wire.AppendBody(nil, p.wholeType, body)
+	}
+	cut.with = with
+	p.edits = append(p.edits, cut)
+	return nil
+}
+
+// sever ends what the client gets where a frame begins that it must not see.
+func (p *upstreamPump) sever(cut edit, why error) error {
+	p.edits = append(p.edits, cut)
+	p.severed = true
+	return why
+}
+
+// replace has the enforcer look at a frame.
+func (p *upstreamPump) replace(typ byte, body []byte, place edit) error {
+	with, err := p.enforcer.examine(typ, body)
+	if with != nil {
+		place.with = with
+		p.edits = append(p.edits, place)
+	}
+	return err
 }

@@ -1,0 +1,245 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+)
+
+// reply is something whose answer an enforcer waits for: a Query, an Execute
+// or a Sync.
+type reply struct {
+	kind  byte
+	nulls []int // columns of an Execute's rows that become NULL
+}
+
+// replies are in the order of their answers. They follow the same rules as
+// the ledger, and share its lock.
+type replies struct {
+	queue []reply
+}
+
+func (r *replies) sent(l *ledger, next reply) {
+	if !l.skipping || next.kind == wire.Sync {
+		r.queue = append(r.queue, next)
+	}
+}
+
+// received follows the answers. It is called before the ledger's.
+func (r *replies) received(typ byte) {
+	if len(r.queue) == 0 {
+		return
+	}
+	head := r.queue[0].kind
+	switch typ {
+	case wire.CommandComplete, wire.PortalSuspended, wire.EmptyQuery:
+		if head == wire.Execute {
+			r.queue = r.queue[1:]
+		}
+	case wire.ErrorResponse:
+		if head == wire.Query {
+			return
+		}
+		for len(r.queue) > 0 && r.queue[0].kind != wire.Sync {
+			r.queue = r.queue[1:]
+		}
+	case wire.ReadyForQuery:
+		if head == wire.Query {
+			r.queue = r.queue[1:]
+			return
+		}
+		for len(r.queue) > 0 {
+			last := r.queue[0].kind == wire.Sync
+			r.queue = r.queue[1:]
+			if last {
+				return
+			}
+		}
+	}
+	if len(r.queue) == 0 {
+		r.queue = nil
+	}
+}
+
+// nulls are the columns to become NULL in the rows that come now.
+func (r *replies) nulls() []int {
+	if len(r.queue) == 0 {
+		return nil
+	}
+	return r.queue[0].nulls
+}
+
+var errBody = errors.New("message ends in the middle of a field")
+
+// nullify returns a DataRow with some columns NULL.
+func nullify(body []byte, columns []int) ([]byte, error) {
+	if len(body) < 2 {
+		return nil, errBody
+	}
+	out := append([]byte{wire.DataRow, 0, 0, 0, 0}, body[:2]...)
+	n, body := int(binary.BigEndian.Uint16(body)), body[2:]
+	for i := range n {
+		if len(body) < 4 {
+			return nil, errBody
+		}
+		size := int(int32(binary.BigEndian.Uint32(body)))
+		end := 4 + max(size, 0)
+		if size < -1 || end > len(body) {
+			return nil, errBody
+		}
+		if slices.Contains(columns, i) {
+			out = binary.BigEndian.AppendUint32(out, 0xffffffff)
+		} else {
+			out = append(out, body[:end]...)
+		}
+		body = body[end:]
+	}
+	binary.BigEndian.PutUint32(out[1:], uint32(len(out)-1))
+	return out, nil
+}
+
+// attributes calls yield with the column that each field of a RowDescription
+// comes from.
+func attributes(body []byte, yield func(policy.Attribute)) error {
+	if len(body) < 2 {
+		return errBody
+	}
+	n, body := int(binary.BigEndian.Uint16(body)), body[2:]
+	for range n {
+		end := slices.Index(body, 0)
+		if end < 0 || len(body) < end+19 {
+			return errBody
+		}
+		body = body[end+1:]
+		yield(policy.Attribute{Relation: binary.BigEndian.Uint32(body), Number: int16(binary.BigEndian.Uint16(body[4:]))})
+		body = body[18:]
+	}
+	return nil
+}
+
+// binaryColumns are those among columns that a Bind asks for in binary.
+func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) {
+	_, statement, ok := bindNames(bind)
+	if !ok {
+		return nil, errBody
+	}
+	rest := bind[slices.Index(bind, 0)+1+len(statement)+1:]
+	short := func() (int, bool) {
+		if len(rest) < 2 {
+			return 0, false
+		}
+		n := int(binary.BigEndian.Uint16(rest))
+		rest = rest[2:]
+		return n, true
+	}
+	n, ok := short() // formats of parameters
+	if !ok || len(rest) < 2*n {
+		return nil, errBody
+	}
+	rest = rest[2*n:]
+	if n, ok = short(); !ok { // parameters
+		return nil, errBody
+	}
+	for range n {
+		if len(rest) < 4 {
+			return nil, errBody
+		}
+		size := int(int32(binary.BigEndian.Uint32(rest)))
+		if size < -1 || len(rest) < 4+max(size, 0) {
+			return nil, errBody
+		}
+		rest = rest[4+max(size, 0):]
+	}
+	if n, ok = short(); !ok || len(rest) != 2*n { // formats of columns
+		return nil, errBody
+	}
+	isBinary := func(i int) bool {
+		switch n {
+		case 0:
+			return false
+		case 1:
+			i = 0 // one for all
+		}
+		return i < n && binary.BigEndian.Uint16(rest[2*i:]) == 1
+	}
+	var found []int
+	for _, i := range slices.Sorted(maps.Keys(columns)) {
+		if isBinary(i) {
+			found = append(found, i)
+		}
+	}
+	return found, nil
+}
+
+// shield is what the upstream's answers are checked for. It does not change.
+type shield struct {
+	masked map[policy.Attribute]policy.MaskKind
+	// terse: errors keep to themselves what rows they met.
+	terse bool
+}
+
+// wants reports whether a frame of the upstream has to be seen whole.
+func (e *enforcer) wants(typ byte) bool {
+	switch typ {
+	case wire.ErrorResponse:
+		return true
+	case wire.NoticeResponse:
+		return e.shield.terse
+	case wire.RowDescription:
+		return len(e.shield.masked) > 0
+	case wire.DataRow:
+		return e.replies.nulls() != nil
+	}
+	return false
+}
+
+// examine looks at a frame that wants named, and returns the frame that the
+// client gets instead, nil for the same. of.mu is held.
+func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
+	switch typ {
+	case wire.ErrorResponse:
+		return e.failed(body), nil
+	case wire.NoticeResponse:
+		return terse(typ, body), nil
+	case wire.DataRow:
+		return nullify(body, e.replies.nulls())
+	case wire.RowDescription:
+		found := false
+		err := attributes(body, func(a policy.Attribute) { found = found || e.shield.masked[a] != "" })
+		if err == nil && found {
+			err = fatal(codePrivilege, "Tell your operator which statement this was.",
+				"blocked by PgBeam policy: the result would show a masked column as it is")
+		}
+		return nil, err
+	}
+	return nil, fmt.Errorf("message type %q is not examined", typ)
+}
+
+// terse returns an ErrorResponse or NoticeResponse without the fields in which
+// PostgreSQL quotes rows, and without positions, which are those of a text
+// that the client did not send. A hint stays where no row was met yet: in
+// errors of class 42.
+func terse(typ byte, body []byte) []byte {
+	early := strings.HasPrefix(wire.ParseReport(body).Code, "42")
+	var kept []byte
+	for len(body) > 1 && body[0] != 0 {
+		end := bytes.IndexByte(body, 0)
+		if end < 0 {
+			break
+		}
+		switch tag := body[0]; {
+		case strings.IndexByte("DWqpP", tag) >= 0, tag == 'H' && !early:
+		default:
+			kept = append(kept, body[:end+1]...)
+		}
+		body = body[end+1:]
+	}
+	return wire.AppendBody(nil, typ, append(kept, 0))
+}
