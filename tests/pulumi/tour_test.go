@@ -47,9 +47,10 @@ func TestTour(t *testing.T) {
 			webhook := harness.Canary("webhook")
 			stack.Set("orgId", beam.Org, "databaseHost", postgres.Host, "databasePort", strconv.Itoa(postgres.Port), "!databasePassword", password, "!webhookSecret", webhook)
 
+			verbose := verbosely(language)
 			log := &logs{}
 			log.add(stack.Must("preview", "--diff"))
-			log.add(stack.Up(append(verbose, "--diff")...))
+			log.add(stack.Up(append([]string{"--diff"}, verbose...)...))
 			secrets := harness.Secrets{"database password": password, "webhook secret": webhook, "API key": beam.Key}
 			for _, output := range []string{"connectionString", "mcpToken"} {
 				secrets[output] = stack.Output(output)
@@ -74,9 +75,16 @@ func TestTour(t *testing.T) {
 	}
 }
 
-// verbose shows all that a provider has any part in. One level further the
-// engine itself writes down every property of every provider.
-var verbose = []string{"--debug", "--logtostderr", "-v=8"}
+// verbosely are the flags that show all that a provider has any part in. One
+// level further the engine itself writes down every property of every
+// provider, and with --debug Pulumi's Node SDK does.
+func verbosely(language string) []string {
+	flags := []string{"--logtostderr", "-v=8"}
+	if language != "typescript" {
+		flags = append(flags, "--debug")
+	}
+	return flags
+}
 
 type logs struct{ strings.Builder }
 
