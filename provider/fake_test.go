@@ -148,6 +148,17 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 	mux.HandleFunc("GET /v1/regions", f.answering(func(*http.Request, object) (int, object) {
 		return 200, object{"regions": []any{object{"id": "iad", "name": "Washington", "provider": "aws", "status": "active", "available": true}}}
 	}))
+	mux.HandleFunc("POST /v1/projects/{project_id}/migrations:lint", f.answering(func(r *http.Request, body object) (int, object) {
+		f.fields(r, body, []string{"sql", "database_id"})
+		return 200, object{"safe": false, "findings": []any{object{"severity": "error", "rule": "drop_table", "message": "gone", "statement": body["sql"], "hint": "do not"}}}
+	}))
+	mux.HandleFunc("POST /v1/projects/{project_id}/policy-evaluations", f.answering(func(r *http.Request, body object) (int, object) {
+		f.fields(r, body, []string{"sql", "policy_id", "policy"})
+		if draft, ok := body["policy"].(object); ok {
+			f.fields(r, draft, append([]string{"name"}, policyFields...))
+		}
+		return 200, object{"verdict": "mask", "rule": "ok", "reason": "permitted", "masked_columns": []any{object{"column": "email", "kind": "null"}}}
+	}))
 	f.Server = httptest.NewServer(mux)
 	t.Cleanup(f.Close)
 	return f

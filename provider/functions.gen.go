@@ -822,6 +822,180 @@ var verifyCustomDomainFunction = Function{
 	},
 }
 
+var evaluatePolicyFunction = Function{
+	Token:       "pgbeam:index:evaluatePolicy",
+	Description: "Decide what a policy profile, or a draft of one, would do with a statement. Nothing runs and no database is asked, so previews evaluate too: a program can state what a policy must refuse, and fail when it does not.",
+	Inputs: []Property{
+		{
+			Name:        "projectId",
+			Wire:        "project_id",
+			Description: "Project, by its id (`prj_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+		},
+		{
+			Name:        "sql",
+			Wire:        "sql",
+			Description: "The statement, or several separated by semicolons, at most 100000 characters.",
+			Type: Type{
+				Kind:      String,
+				MinLength: new(1),
+				MaxLength: new(100000),
+			},
+			Input:    true,
+			Required: true,
+		},
+		{
+			Name:        "policyProfileId",
+			Wire:        "policy_id",
+			Description: "Policy profile of the project (`pol_…`). Absent if a draft is given.",
+			Type:        Type{Kind: String},
+			Input:       true,
+		},
+		{
+			Name:        "policy",
+			Wire:        "policy",
+			Description: "Draft of a policy profile. Absent if the id of a profile is given.",
+			Type:        policyDraftType,
+			Input:       true,
+		},
+	},
+	Outputs: []Property{
+		{
+			Name:        "verdict",
+			Wire:        "verdict",
+			Description: "`block` refuses it, `row-filter` runs it over fewer rows, `mask` runs it with columns hidden, `allow` runs it as it is.",
+			Type:        policyVerdictType,
+			Output:      true,
+			Returned:    true,
+		},
+		{
+			Name:        "rule",
+			Wire:        "rule",
+			Description: "Rule that decided: `ok` if none objected, otherwise for example `read_only`, `table_not_allowed`, `masked_column_predicate` or `parse_error`.",
+			Type:        Type{Kind: String},
+			Output:      true,
+			Returned:    true,
+		},
+		{
+			Name:        "reason",
+			Wire:        "reason",
+			Description: "The decision in a sentence.",
+			Type:        Type{Kind: String},
+			Output:      true,
+			Returned:    true,
+		},
+		{
+			Name:        "hint",
+			Wire:        "hint",
+			Description: "What to change so that the statement passes. Only with a refusal.",
+			Type:        Type{Kind: String},
+			Output:      true,
+		},
+		{
+			Name:        "maskedColumns",
+			Wire:        "masked_columns",
+			Description: "Columns that would be hidden: those of every relation the statement touches, and those of its result. Empty or absent: none.",
+			Type:        Type{Kind: Array, Items: &maskedColumnType},
+			Output:      true,
+		},
+		{
+			Name:        "rowFilterPredicate",
+			Wire:        "row_filter_predicate",
+			Description: "Condition that would be added. Absent if there is none.",
+			Type:        Type{Kind: String},
+			Output:      true,
+		},
+		{
+			Name:        "rewrittenSql",
+			Wire:        "rewritten_sql",
+			Description: "The statement as it would run. Absent if it would run as it is, or not at all.",
+			Type:        Type{Kind: String},
+			Output:      true,
+		},
+		{
+			Name:        "notes",
+			Wire:        "notes",
+			Description: "Checks that only show when the statement runs, such as budgets and caps.",
+			Type:        Type{Kind: Array, Items: &Type{Kind: String}},
+			Output:      true,
+		},
+	},
+	Operation: &Operation{
+		ID:     "dryEvalPolicy",
+		Method: "POST",
+		Args:   []string{"projectId"},
+		Body:   []string{"sql", "policyProfileId", "policy"},
+		Call: func(ctx context.Context, c *api.Client, args []string, _ map[string]string, body io.Reader, edit ...api.RequestEditorFn) (*http.Response, error) {
+			return c.DryEvalPolicyWithBody(ctx, args[0], "application/json", body, edit...)
+		},
+	},
+	Pure: true,
+}
+
+var lintMigrationFunction = Function{
+	Token:       "pgbeam:index:lintMigration",
+	Description: "Check a migration for what locks tables, rewrites them or destroys data. Nothing runs, so previews check it too: a program can refuse a migration before anything else happens.",
+	Inputs: []Property{
+		{
+			Name:        "projectId",
+			Wire:        "project_id",
+			Description: "Project, by its id (`prj_…`).",
+			Type:        Type{Kind: String, Pattern: "^[a-zA-Z0-9_.-]+$"},
+			Input:       true,
+			Required:    true,
+		},
+		{
+			Name:        "sql",
+			Wire:        "sql",
+			Description: "The statements of the migration, separated by semicolons, at most 1 MiB.",
+			Type: Type{
+				Kind:      String,
+				MinLength: new(1),
+				MaxLength: new(1048576),
+			},
+			Input:    true,
+			Required: true,
+		},
+		{
+			Name:        "databaseId",
+			Wire:        "database_id",
+			Description: "Database that the migration is for (`db_…`), so that its schema can be considered. Absent: the text alone decides.",
+			Type:        Type{Kind: String},
+			Input:       true,
+		},
+	},
+	Outputs: []Property{
+		{
+			Name:        "safe",
+			Wire:        "safe",
+			Description: "Whether no finding is an error. Warnings may remain.",
+			Type:        Type{Kind: Boolean},
+			Output:      true,
+			Returned:    true,
+		},
+		{
+			Name:        "findings",
+			Wire:        "findings",
+			Description: "The findings, in the order of the statements. Empty: there are none.",
+			Type:        Type{Kind: Array, Items: &migrationFindingType},
+			Output:      true,
+			Returned:    true,
+		},
+	},
+	Operation: &Operation{
+		ID:     "lintMigration",
+		Method: "POST",
+		Args:   []string{"projectId"},
+		Body:   []string{"sql", "databaseId"},
+		Call: func(ctx context.Context, c *api.Client, args []string, _ map[string]string, body io.Reader, edit ...api.RequestEditorFn) (*http.Response, error) {
+			return c.LintMigrationWithBody(ctx, args[0], "application/json", body, edit...)
+		},
+	},
+	Pure: true,
+}
+
 var getQueryHashFunction = Function{
 	Token:       "pgbeam:index:getQueryHash",
 	Description: "Compute the hash by which PgBeam knows a query: the text is parsed and normalized (literals become parameters, keywords and unquoted names lower case) and hashed, so that queries that differ only in their values share one hash. Computed in the plugin; no request is made.",

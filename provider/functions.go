@@ -95,10 +95,14 @@ func (s *session) ask(ctx context.Context, fn *Function, values property.Map) (p
 	}
 	// A preview changes nothing, so it does not verify: it tells what the
 	// domain is now.
-	if op.Method != "GET" && previewing(ctx) {
+	if op.Method != "GET" && !fn.Pure && previewing(ctx) {
 		return s.lookAtDomain(ctx, fn, values)
 	}
-	got, err := s.call(ctx, "call", op, args, query, nil, "")
+	var body any
+	if op.Body != nil {
+		body = s.resource.body(op, values)
+	}
+	got, err := s.call(ctx, "call", op, args, query, body, "")
 	if err != nil {
 		return property.Map{}, err
 	}

@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/blang/semver"
+	"github.com/google/go-cmp/cmp"
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/integration"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
 )
 
 func (e *engine) invoke(name string, args object) p.InvokeResponse {
@@ -106,6 +108,60 @@ func TestP20VerifyingADomainWaitsForTheUpdate(t *testing.T) {
 	}
 }
 
+// What changes nothing answers in previews as well, which is where a review reads it.
+func TestPureFunctionsAnswerInPreviews(t *testing.T) {
+	e := newEngine(t)
+	ctx := context.WithValue(context.WithValue(t.Context(), keyPreview, true), keyProviderID, "prov-1")
+	preview, err := integration.NewServer(ctx, Name, semver.MustParse("0.1.0"), integration.WithProvider(New()))
+	e.must(err)
+	e.must(preview.Configure(p.ConfigureRequest{Args: values(object{"apiKey": "key-canary", "baseUrl": e.api.URL})}))
+	ask := func(name string, args object) property.Map {
+		t.Helper()
+		got, err := preview.Invoke(p.InvokeRequest{Token: tokens.Type("pgbeam:index:" + name), Args: values(args)})
+		e.must(err)
+		if len(got.Failures) > 0 {
+			t.Fatalf("%s: %+v", name, got.Failures)
+		}
+		return got.Return
+	}
+	report := ask("lintMigration", object{"projectId": "prj_1", "sql": "drop table t"})
+	finding := report.Get("findings").AsArray().Get(0)
+	if report.Get("safe").AsBool() || field(finding, "statement").AsString() != "drop table t" || field(finding, "severity").AsString() != "error" {
+		t.Errorf("lintMigration: %v", report)
+	}
+	masks := []any{object{"table": "t", "column": "email", "kind": "null"}}
+	for _, by := range []object{{"policyProfileId": "pol_1"}, {"policy": object{"name": "draft", "maskingRules": masks}}} {
+		decision := ask("evaluatePolicy", with(by, object{"projectId": "prj_1", "sql": "select email from t"}))
+		masked := decision.Get("maskedColumns").AsArray().Get(0)
+		if decision.Get("verdict").AsString() != "mask" || field(masked, "column").AsString() != "email" {
+			t.Errorf("evaluatePolicy: %v", decision)
+		}
+		sent := e.api.body("POST /v1/projects/prj_1/policy-evaluations")
+		draft, _ := sent["policy"].(object)
+		if by["policy"] == nil && (sent["policy_id"] != "pol_1" || draft != nil) || by["policy"] != nil && !cmp.Equal(draft["masking_rules"], any(masks)) {
+			t.Errorf("sent %v for %v", sent, by)
+		}
+	}
+}
+
+func TestPureFunctionsCheckTheirArguments(t *testing.T) {
+	e := newEngine(t)
+	for name, c := range map[string]struct {
+		args object
+		want string
+	}{
+		"lintMigration":  {object{"projectId": "prj_1", "sql": ""}, "sql: "},
+		"evaluatePolicy": {object{"projectId": "prj_1", "sql": "select 1", "policy": object{"name": "d", "accessMode": "all"}}, "policy.accessMode: "},
+	} {
+		if got := e.invoke(name, c.args).Failures; len(got) == 0 || !strings.HasPrefix(got[0].Reason, c.want) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if len(e.api.seen()) > 0 {
+		t.Error("a wrong call was sent")
+	}
+}
+
 func TestUnknownArgumentsGiveUnknownResults(t *testing.T) {
 	e := newEngine(t)
 	if got := e.invoke("getProject", object{"projectId": unknown}).Return; !got.Get("name").IsComputed() {
@@ -115,7 +171,7 @@ func TestUnknownArgumentsGiveUnknownResults(t *testing.T) {
 
 func TestAnOldPluginNamesWhatItLacks(t *testing.T) {
 	e := newEngine(t)
-	_, err := e.srv.Invoke(p.InvokeRequest{Token: "pgbeam:index:evaluatePolicy"})
+	_, err := e.srv.Invoke(p.InvokeRequest{Token: "pgbeam:index:replayPolicy"})
 	if err == nil || !strings.Contains(err.Error(), "this version of the plugin has no function") {
 		t.Error(err)
 	}

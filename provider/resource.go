@@ -161,6 +161,7 @@ type Function struct {
 	Outputs     []Property
 	Operation   *Operation // nil: computed in the plugin
 	Find        *Find      // nil: Operation alone finds it
+	Pure        bool       // Operation is no GET and changes nothing all the same
 }
 
 // Find is how a function finds its object by what people know of it, when

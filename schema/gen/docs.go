@@ -10,17 +10,32 @@ import (
 )
 
 // docs adds to the description of a resource what its page shows besides:
-// examples in every language, and how to import one.
+// examples in every language, and how to import one. A function that is more
+// than a look-up has examples too.
 type docs struct {
-	dir string // has one markdown file per resource
+	dir string // has one markdown file per resource or function
 }
 
-// of is the text that follows the description.
+// of is the text that follows the description of a resource.
 func (d docs) of(r *resource) (string, error) {
-	text, err := os.ReadFile(filepath.Join(d.dir, strings.ToLower(r.note.Token)+".md"))
+	examples, err := d.examples(r.note.Token)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("%s has no examples: write %s/%s.md with one in every language", r.note.Token, d.dir, strings.ToLower(r.note.Token))
 	}
+	return examples + "\n## Import\n\n" + d.imports(r), err
+}
+
+// ofFunction is the text that follows the description of a function.
+func (d docs) ofFunction(f *function) (string, error) {
+	examples, err := d.examples(short(f.token))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return examples, err
+}
+
+func (d docs) examples(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(d.dir, strings.ToLower(name)+".md"))
 	if err != nil {
 		return "", err
 	}
@@ -29,7 +44,7 @@ func (d docs) of(r *resource) (string, error) {
 	for _, example := range strings.Split("\n"+strings.TrimSpace(string(text)), "\n### ")[1:] {
 		out.WriteString("{{% example %}}\n### " + strings.TrimSpace(example) + "\n{{% /example %}}\n")
 	}
-	out.WriteString("{{% /examples %}}\n\n## Import\n\n" + d.imports(r))
+	out.WriteString("{{% /examples %}}\n")
 	return out.String(), nil
 }
 

@@ -13,7 +13,7 @@ func (b *builder) function(op *operation) (*function, error) {
 	if ok, err := note(b.doc, op.node, "x-pulumi-function", &n); err != nil || !ok {
 		return nil, err
 	}
-	f := &function{token: b.token(n.Name.string), description: strings.TrimSpace(n.Description), node: n.Name.node}
+	f := &function{token: b.token(n.Name.string), description: strings.TrimSpace(n.Description), node: n.Name.node, pure: n.Pure}
 	for _, q := range op.params {
 		if q.name == "page_size" || q.name == "page_token" {
 			continue
@@ -30,6 +30,9 @@ func (b *builder) function(op *operation) (*function, error) {
 		}
 		p.input, p.required = true, q.required
 		f.inputs = append(f.inputs, p)
+	}
+	if err := b.bodyInputs(f, op, n.Rename); err != nil {
+		return nil, err
 	}
 	for _, e := range n.Rename {
 		if have := wires(f.inputs); !slices.Contains(have, e.Key.string) {
@@ -69,6 +72,34 @@ func (b *builder) function(op *operation) (*function, error) {
 	}
 	f.call, err = b.call(&operationNote{Operation: name{op.id, n.Name.node}, Items: n.Items}, f.inputs, nil)
 	return f, err
+}
+
+// bodyInputs adds what the operation's request carries.
+func (b *builder) bodyInputs(f *function, op *operation, rename ordered[name]) error {
+	site := b.doc.request(op)
+	if site == nil {
+		return nil
+	}
+	body, ref, err := b.doc.resolve(site)
+	if err != nil {
+		return err
+	}
+	required := list(get(body, "required"))
+	for k, v := range pairs(get(body, "properties")) {
+		if slices.Contains(wires(f.inputs), k.Value) {
+			return b.doc.errorf(k, "%s has %q in its path or query and in %s", op.id, k.Value, ref)
+		}
+		p, err := b.property(k.Value, v, f.token+"."+k.Value)
+		if err != nil {
+			return err
+		}
+		if as := rename.get(k.Value); as != nil {
+			p.name = as.string
+		}
+		p.input, p.required = true, slices.Contains(required, k.Value)
+		f.inputs = append(f.inputs, p)
+	}
+	return nil
 }
 
 // finds makes the id, which is the last input so far, optional, and adds the

@@ -54,6 +54,7 @@ type function struct {
 	inputs, outputs    []*property
 	call               *call
 	find               *find
+	pure               bool
 	node               *yaml.Node
 }
 

@@ -111,8 +111,9 @@ type functionNote struct {
 	Name        name          `yaml:"name"`
 	Items       name          `yaml:"items"`
 	Description string        `yaml:"description"`
-	Rename      ordered[name] `yaml:"rename"` // parameters that programs know by another name
+	Rename      ordered[name] `yaml:"rename"` // inputs that programs know by another name
 	Find        *findNote     `yaml:"find"`
+	Pure        bool          `yaml:"pure"` // though no GET, it changes nothing: previews ask it too
 }
 
 // findNote is the list in which a function finds what it returns when its id,

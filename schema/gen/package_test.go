@@ -310,6 +310,19 @@ func TestEveryResourceHasExamplesAndImport(t *testing.T) {
 	}
 }
 
+// A function that sends more than names has examples, in every language too.
+func TestFunctionsThatExamineHaveExamples(t *testing.T) {
+	functions := packageSpec(t).Functions
+	for _, name := range []string{"lintMigration", "evaluatePolicy"} {
+		text := functions["pgbeam:index:"+name].Description
+		for _, language := range []string{"typescript", "python", "go", "csharp", "java", "yaml"} {
+			if strings.Count(text, "```"+language+"\n") != strings.Count(text, "{{% example %}}") || !strings.Contains(text, "{{% example %}}") {
+				t.Errorf("%s: the examples in %s are not complete", name, language)
+			}
+		}
+	}
+}
+
 // The examples in YAML name only properties that there are, all that must be,
 // and values that the enums have. Those in Go are gofmt-ed.
 func TestExamplesFitTheSchema(t *testing.T) {

@@ -80,7 +80,11 @@ func packageSchema(p *pkg, docs docs) ([]byte, error) {
 		spec.Resources[r.token] = rs
 	}
 	for _, f := range p.functions {
-		fs := schema.FunctionSpec{Description: f.description}
+		examples, err := docs.ofFunction(f)
+		if err != nil {
+			return nil, err
+		}
+		fs := schema.FunctionSpec{Description: f.description + examples}
 		if len(f.inputs) > 0 {
 			in := object("", f.inputs, func(*property) bool { return true })
 			for _, p := range f.inputs {

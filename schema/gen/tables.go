@@ -225,6 +225,7 @@ func (t *printer) functions() {
 			t.field("By", f.find.by)
 			t.p("},\n")
 		}
+		t.field("Pure", f.pure)
 		t.p("}\n\n")
 	}
 }

@@ -373,6 +373,47 @@ namespace Pulumi.PgBeam
     }
 
     /// <summary>
+    /// `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+    /// </summary>
+    [EnumType]
+    public readonly struct FindingSeverity : IEquatable<FindingSeverity>
+    {
+        private readonly string _value;
+
+        private FindingSeverity(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// Worth knowing.
+        /// </summary>
+        public static FindingSeverity Info { get; } = new FindingSeverity("info");
+        /// <summary>
+        /// May lock, break or fail, depending on the data and on who uses it.
+        /// </summary>
+        public static FindingSeverity Warning { get; } = new FindingSeverity("warning");
+        /// <summary>
+        /// Locks, rewrites or destroys.
+        /// </summary>
+        public static FindingSeverity Error { get; } = new FindingSeverity("error");
+
+        public static bool operator ==(FindingSeverity left, FindingSeverity right) => left.Equals(right);
+        public static bool operator !=(FindingSeverity left, FindingSeverity right) => !left.Equals(right);
+
+        public static explicit operator string(FindingSeverity value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is FindingSeverity other && Equals(other);
+        public bool Equals(FindingSeverity other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    /// <summary>
     /// What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
     /// </summary>
     [EnumType]
@@ -492,6 +533,51 @@ namespace Pulumi.PgBeam
         [EditorBrowsable(EditorBrowsableState.Never)]
         public override bool Equals(object? obj) => obj is PlanName other && Equals(other);
         public bool Equals(PlanName other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override int GetHashCode() => _value?.GetHashCode() ?? 0;
+
+        public override string ToString() => _value;
+    }
+
+    /// <summary>
+    /// `block` refuses it, `row-filter` runs it over fewer rows, `mask` runs it with columns hidden, `allow` runs it as it is.
+    /// </summary>
+    [EnumType]
+    public readonly struct PolicyVerdict : IEquatable<PolicyVerdict>
+    {
+        private readonly string _value;
+
+        private PolicyVerdict(string value)
+        {
+            _value = value ?? throw new ArgumentNullException(nameof(value));
+        }
+
+        /// <summary>
+        /// It runs as it is.
+        /// </summary>
+        public static PolicyVerdict Allow { get; } = new PolicyVerdict("allow");
+        /// <summary>
+        /// It is refused.
+        /// </summary>
+        public static PolicyVerdict Block { get; } = new PolicyVerdict("block");
+        /// <summary>
+        /// It runs with columns hidden.
+        /// </summary>
+        public static PolicyVerdict Mask { get; } = new PolicyVerdict("mask");
+        /// <summary>
+        /// It runs over fewer rows, and with columns hidden where there are masks.
+        /// </summary>
+        public static PolicyVerdict RowFilter { get; } = new PolicyVerdict("row-filter");
+
+        public static bool operator ==(PolicyVerdict left, PolicyVerdict right) => left.Equals(right);
+        public static bool operator !=(PolicyVerdict left, PolicyVerdict right) => !left.Equals(right);
+
+        public static explicit operator string(PolicyVerdict value) => value._value;
+
+        [EditorBrowsable(EditorBrowsableState.Never)]
+        public override bool Equals(object? obj) => obj is PolicyVerdict other && Equals(other);
+        public bool Equals(PolicyVerdict other) => string.Equals(_value, other._value, StringComparison.Ordinal);
 
         [EditorBrowsable(EditorBrowsableState.Never)]
         public override int GetHashCode() => _value?.GetHashCode() ?? 0;

@@ -26,6 +26,11 @@ export type Database = import("./database").Database;
 export const Database: typeof import("./database").Database = null as any;
 utilities.lazyLoad(exports, ["Database"], () => require("./database"));
 
+export { EvaluatePolicyArgs, EvaluatePolicyResult, EvaluatePolicyOutputArgs } from "./evaluatePolicy";
+export const evaluatePolicy: typeof import("./evaluatePolicy").evaluatePolicy = null as any;
+export const evaluatePolicyOutput: typeof import("./evaluatePolicy").evaluatePolicyOutput = null as any;
+utilities.lazyLoad(exports, ["evaluatePolicy","evaluatePolicyOutput"], () => require("./evaluatePolicy"));
+
 export { GetDatabaseArgs, GetDatabaseResult, GetDatabaseOutputArgs } from "./getDatabase";
 export const getDatabase: typeof import("./getDatabase").getDatabase = null as any;
 export const getDatabaseOutput: typeof import("./getDatabase").getDatabaseOutput = null as any;
@@ -65,6 +70,11 @@ export { GetRegionsResult } from "./getRegions";
 export const getRegions: typeof import("./getRegions").getRegions = null as any;
 export const getRegionsOutput: typeof import("./getRegions").getRegionsOutput = null as any;
 utilities.lazyLoad(exports, ["getRegions","getRegionsOutput"], () => require("./getRegions"));
+
+export { LintMigrationArgs, LintMigrationResult, LintMigrationOutputArgs } from "./lintMigration";
+export const lintMigration: typeof import("./lintMigration").lintMigration = null as any;
+export const lintMigrationOutput: typeof import("./lintMigration").lintMigrationOutput = null as any;
+utilities.lazyLoad(exports, ["lintMigration","lintMigrationOutput"], () => require("./lintMigration"));
 
 export { PolicyProfileArgs } from "./policyProfile";
 export type PolicyProfile = import("./policyProfile").PolicyProfile;

@@ -17,7 +17,7 @@ import (
 var fence = regexp.MustCompile("(?s)```(\\w+)\n(.*?)\n```")
 
 // documented are the examples of one language in the package schema, by the
-// resource they show.
+// resource or function they show.
 func documented(t *testing.T, language string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(harness.Root(), "provider", "schema.json"))
@@ -25,12 +25,13 @@ func documented(t *testing.T, language string) map[string]string {
 		t.Fatal(err)
 	}
 	var spec struct {
-		Resources map[string]struct{ Description string }
+		Resources, Functions map[string]struct{ Description string }
 	}
 	if err := json.Unmarshal(text, &spec); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]string{}
+	maps.Copy(spec.Resources, spec.Functions)
 	for token, r := range spec.Resources {
 		for i, f := range fence.FindAllStringSubmatch(r.Description, -1) {
 			if f[1] == language {
@@ -85,15 +86,22 @@ func TestDocumentedExamplesCompile(t *testing.T) {
 // mocked runs each example against mocks: Python finds a wrong name or
 // argument only by running.
 const mocked = `
-import runpy, sys
+import os, runpy, sys
 import pulumi
 
 class Mocks(pulumi.runtime.Mocks):
     def new_resource(self, args):
         return [args.name + "_id", dict(args.inputs)]
     def call(self, args):
-        return {"queryHash": "0123456789abcdef", "normalizedSql": "select"}
+        return {
+            "queryHash": "0123456789abcdef", "normalizedSql": "select",
+            "safe": True, "findings": [],
+            "verdict": "block", "rule": "masked_column_predicate", "reason": "refused",
+        }
 
+os.makedirs("migrations")
+with open("migrations/0042_orders.sql", "w") as f:
+    f.write("alter table orders add column note text")
 pulumi.runtime.set_mocks(Mocks(), project="docs")
 for key in ("orgId", "projectId", "databaseId", "databasePassword", "webhookSecret"):
     pulumi.runtime.set_config("docs:" + key, "value")

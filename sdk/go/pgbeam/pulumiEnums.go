@@ -1317,6 +1317,101 @@ func (in *databaseRolePtr) ToDatabaseRolePtrOutputWithContext(ctx context.Contex
 	return pulumi.ToOutputWithContext(ctx, in).(DatabaseRolePtrOutput)
 }
 
+// `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+type FindingSeverity string
+
+const (
+	// Worth knowing.
+	FindingSeverityInfo = FindingSeverity("info")
+	// May lock, break or fail, depending on the data and on who uses it.
+	FindingSeverityWarning = FindingSeverity("warning")
+	// Locks, rewrites or destroys.
+	FindingSeverityError = FindingSeverity("error")
+)
+
+type FindingSeverityOutput struct{ *pulumi.OutputState }
+
+func (FindingSeverityOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*FindingSeverity)(nil)).Elem()
+}
+
+func (o FindingSeverityOutput) ToFindingSeverityOutput() FindingSeverityOutput {
+	return o
+}
+
+func (o FindingSeverityOutput) ToFindingSeverityOutputWithContext(ctx context.Context) FindingSeverityOutput {
+	return o
+}
+
+func (o FindingSeverityOutput) ToFindingSeverityPtrOutput() FindingSeverityPtrOutput {
+	return o.ToFindingSeverityPtrOutputWithContext(context.Background())
+}
+
+func (o FindingSeverityOutput) ToFindingSeverityPtrOutputWithContext(ctx context.Context) FindingSeverityPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v FindingSeverity) *FindingSeverity {
+		return &v
+	}).(FindingSeverityPtrOutput)
+}
+
+func (o FindingSeverityOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o FindingSeverityOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e FindingSeverity) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o FindingSeverityOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o FindingSeverityOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e FindingSeverity) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type FindingSeverityPtrOutput struct{ *pulumi.OutputState }
+
+func (FindingSeverityPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**FindingSeverity)(nil)).Elem()
+}
+
+func (o FindingSeverityPtrOutput) ToFindingSeverityPtrOutput() FindingSeverityPtrOutput {
+	return o
+}
+
+func (o FindingSeverityPtrOutput) ToFindingSeverityPtrOutputWithContext(ctx context.Context) FindingSeverityPtrOutput {
+	return o
+}
+
+func (o FindingSeverityPtrOutput) Elem() FindingSeverityOutput {
+	return o.ApplyT(func(v *FindingSeverity) FindingSeverity {
+		if v != nil {
+			return *v
+		}
+		var ret FindingSeverity
+		return ret
+	}).(FindingSeverityOutput)
+}
+
+func (o FindingSeverityPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o FindingSeverityPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *FindingSeverity) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
 // What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
 type MaskingKind string
 
@@ -1748,6 +1843,103 @@ func (o PlanNamePtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
 
 func (o PlanNamePtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
 	return o.ApplyTWithContext(ctx, func(_ context.Context, e *PlanName) *string {
+		if e == nil {
+			return nil
+		}
+		v := string(*e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+// `block` refuses it, `row-filter` runs it over fewer rows, `mask` runs it with columns hidden, `allow` runs it as it is.
+type PolicyVerdict string
+
+const (
+	// It runs as it is.
+	PolicyVerdictAllow = PolicyVerdict("allow")
+	// It is refused.
+	PolicyVerdictBlock = PolicyVerdict("block")
+	// It runs with columns hidden.
+	PolicyVerdictMask = PolicyVerdict("mask")
+	// It runs over fewer rows, and with columns hidden where there are masks.
+	PolicyVerdictRowFilter = PolicyVerdict("row-filter")
+)
+
+type PolicyVerdictOutput struct{ *pulumi.OutputState }
+
+func (PolicyVerdictOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PolicyVerdict)(nil)).Elem()
+}
+
+func (o PolicyVerdictOutput) ToPolicyVerdictOutput() PolicyVerdictOutput {
+	return o
+}
+
+func (o PolicyVerdictOutput) ToPolicyVerdictOutputWithContext(ctx context.Context) PolicyVerdictOutput {
+	return o
+}
+
+func (o PolicyVerdictOutput) ToPolicyVerdictPtrOutput() PolicyVerdictPtrOutput {
+	return o.ToPolicyVerdictPtrOutputWithContext(context.Background())
+}
+
+func (o PolicyVerdictOutput) ToPolicyVerdictPtrOutputWithContext(ctx context.Context) PolicyVerdictPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PolicyVerdict) *PolicyVerdict {
+		return &v
+	}).(PolicyVerdictPtrOutput)
+}
+
+func (o PolicyVerdictOutput) ToStringOutput() pulumi.StringOutput {
+	return o.ToStringOutputWithContext(context.Background())
+}
+
+func (o PolicyVerdictOutput) ToStringOutputWithContext(ctx context.Context) pulumi.StringOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e PolicyVerdict) string {
+		return string(e)
+	}).(pulumi.StringOutput)
+}
+
+func (o PolicyVerdictOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o PolicyVerdictOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e PolicyVerdict) *string {
+		v := string(e)
+		return &v
+	}).(pulumi.StringPtrOutput)
+}
+
+type PolicyVerdictPtrOutput struct{ *pulumi.OutputState }
+
+func (PolicyVerdictPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PolicyVerdict)(nil)).Elem()
+}
+
+func (o PolicyVerdictPtrOutput) ToPolicyVerdictPtrOutput() PolicyVerdictPtrOutput {
+	return o
+}
+
+func (o PolicyVerdictPtrOutput) ToPolicyVerdictPtrOutputWithContext(ctx context.Context) PolicyVerdictPtrOutput {
+	return o
+}
+
+func (o PolicyVerdictPtrOutput) Elem() PolicyVerdictOutput {
+	return o.ApplyT(func(v *PolicyVerdict) PolicyVerdict {
+		if v != nil {
+			return *v
+		}
+		var ret PolicyVerdict
+		return ret
+	}).(PolicyVerdictOutput)
+}
+
+func (o PolicyVerdictPtrOutput) ToStringPtrOutput() pulumi.StringPtrOutput {
+	return o.ToStringPtrOutputWithContext(context.Background())
+}
+
+func (o PolicyVerdictPtrOutput) ToStringPtrOutputWithContext(ctx context.Context) pulumi.StringPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, e *PolicyVerdict) *string {
 		if e == nil {
 			return nil
 		}
@@ -3308,12 +3500,16 @@ func init() {
 	pulumi.RegisterOutputType(DataResidencyPtrOutput{})
 	pulumi.RegisterOutputType(DatabaseRoleOutput{})
 	pulumi.RegisterOutputType(DatabaseRolePtrOutput{})
+	pulumi.RegisterOutputType(FindingSeverityOutput{})
+	pulumi.RegisterOutputType(FindingSeverityPtrOutput{})
 	pulumi.RegisterOutputType(MaskingKindOutput{})
 	pulumi.RegisterOutputType(MaskingKindPtrOutput{})
 	pulumi.RegisterOutputType(MigrationSafetyOutput{})
 	pulumi.RegisterOutputType(MigrationSafetyPtrOutput{})
 	pulumi.RegisterOutputType(PlanNameOutput{})
 	pulumi.RegisterOutputType(PlanNamePtrOutput{})
+	pulumi.RegisterOutputType(PolicyVerdictOutput{})
+	pulumi.RegisterOutputType(PolicyVerdictPtrOutput{})
 	pulumi.RegisterOutputType(PoolModeOutput{})
 	pulumi.RegisterOutputType(PoolModePtrOutput{})
 	pulumi.RegisterOutputType(PrincipalTypeOutput{})

@@ -783,6 +783,59 @@ func (o DnsInstructionsPtrOutput) TxtValue() pulumi.StringPtrOutput {
 	}).(pulumi.StringPtrOutput)
 }
 
+// A column that would be hidden.
+type MaskedColumn struct {
+	// Name of the column in its relation or in the result.
+	Column string `pulumi:"column"`
+	// What would take the place of its values: `redact` a fixed text, `hash` a SHA-256, `null` nothing.
+	Kind MaskingKind `pulumi:"kind"`
+}
+
+// A column that would be hidden.
+type MaskedColumnOutput struct{ *pulumi.OutputState }
+
+func (MaskedColumnOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*MaskedColumn)(nil)).Elem()
+}
+
+func (o MaskedColumnOutput) ToMaskedColumnOutput() MaskedColumnOutput {
+	return o
+}
+
+func (o MaskedColumnOutput) ToMaskedColumnOutputWithContext(ctx context.Context) MaskedColumnOutput {
+	return o
+}
+
+// Name of the column in its relation or in the result.
+func (o MaskedColumnOutput) Column() pulumi.StringOutput {
+	return o.ApplyT(func(v MaskedColumn) string { return v.Column }).(pulumi.StringOutput)
+}
+
+// What would take the place of its values: `redact` a fixed text, `hash` a SHA-256, `null` nothing.
+func (o MaskedColumnOutput) Kind() MaskingKindOutput {
+	return o.ApplyT(func(v MaskedColumn) MaskingKind { return v.Kind }).(MaskingKindOutput)
+}
+
+type MaskedColumnArrayOutput struct{ *pulumi.OutputState }
+
+func (MaskedColumnArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]MaskedColumn)(nil)).Elem()
+}
+
+func (o MaskedColumnArrayOutput) ToMaskedColumnArrayOutput() MaskedColumnArrayOutput {
+	return o
+}
+
+func (o MaskedColumnArrayOutput) ToMaskedColumnArrayOutputWithContext(ctx context.Context) MaskedColumnArrayOutput {
+	return o
+}
+
+func (o MaskedColumnArrayOutput) Index(i pulumi.IntInput) MaskedColumnOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) MaskedColumn {
+		return vs[0].([]MaskedColumn)[vs[1].(int)]
+	}).(MaskedColumnOutput)
+}
+
 // A column whose values are hidden, also where a view shows it.
 type MaskingRule struct {
 	// The column.
@@ -899,6 +952,80 @@ func (o MaskingRuleArrayOutput) Index(i pulumi.IntInput) MaskingRuleOutput {
 	return pulumi.All(o, i).ApplyT(func(vs []interface{}) MaskingRule {
 		return vs[0].([]MaskingRule)[vs[1].(int)]
 	}).(MaskingRuleOutput)
+}
+
+// Something unsafe about a statement.
+type MigrationFinding struct {
+	// How to do it safely. Absent if there is no safer way.
+	Hint *string `pulumi:"hint"`
+	// What the statement does to a database in use.
+	Message string `pulumi:"message"`
+	// Rule that found it, such as `missing_concurrently`, `drop_column` or `alter_column_type`.
+	Rule string `pulumi:"rule"`
+	// `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+	Severity FindingSeverity `pulumi:"severity"`
+	// The statement. Absent if the finding is about the migration as a whole.
+	Statement *string `pulumi:"statement"`
+}
+
+// Something unsafe about a statement.
+type MigrationFindingOutput struct{ *pulumi.OutputState }
+
+func (MigrationFindingOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*MigrationFinding)(nil)).Elem()
+}
+
+func (o MigrationFindingOutput) ToMigrationFindingOutput() MigrationFindingOutput {
+	return o
+}
+
+func (o MigrationFindingOutput) ToMigrationFindingOutputWithContext(ctx context.Context) MigrationFindingOutput {
+	return o
+}
+
+// How to do it safely. Absent if there is no safer way.
+func (o MigrationFindingOutput) Hint() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v MigrationFinding) *string { return v.Hint }).(pulumi.StringPtrOutput)
+}
+
+// What the statement does to a database in use.
+func (o MigrationFindingOutput) Message() pulumi.StringOutput {
+	return o.ApplyT(func(v MigrationFinding) string { return v.Message }).(pulumi.StringOutput)
+}
+
+// Rule that found it, such as `missing_concurrently`, `drop_column` or `alter_column_type`.
+func (o MigrationFindingOutput) Rule() pulumi.StringOutput {
+	return o.ApplyT(func(v MigrationFinding) string { return v.Rule }).(pulumi.StringOutput)
+}
+
+// `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+func (o MigrationFindingOutput) Severity() FindingSeverityOutput {
+	return o.ApplyT(func(v MigrationFinding) FindingSeverity { return v.Severity }).(FindingSeverityOutput)
+}
+
+// The statement. Absent if the finding is about the migration as a whole.
+func (o MigrationFindingOutput) Statement() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v MigrationFinding) *string { return v.Statement }).(pulumi.StringPtrOutput)
+}
+
+type MigrationFindingArrayOutput struct{ *pulumi.OutputState }
+
+func (MigrationFindingArrayOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*[]MigrationFinding)(nil)).Elem()
+}
+
+func (o MigrationFindingArrayOutput) ToMigrationFindingArrayOutput() MigrationFindingArrayOutput {
+	return o
+}
+
+func (o MigrationFindingArrayOutput) ToMigrationFindingArrayOutputWithContext(ctx context.Context) MigrationFindingArrayOutput {
+	return o
+}
+
+func (o MigrationFindingArrayOutput) Index(i pulumi.IntInput) MigrationFindingOutput {
+	return pulumi.All(o, i).ApplyT(func(vs []interface{}) MigrationFinding {
+		return vs[0].([]MigrationFinding)[vs[1].(int)]
+	}).(MigrationFindingOutput)
 }
 
 // A plan that can be subscribed to.
@@ -1111,6 +1238,469 @@ func (o PlanLimitsOutput) SandboxMaxUpstreamBytes() pulumi.Float64Output {
 // Seconds after which a sandbox branch is discarded.
 func (o PlanLimitsOutput) SandboxTtlSeconds() pulumi.IntOutput {
 	return o.ApplyT(func(v PlanLimits) int { return v.SandboxTtlSeconds }).(pulumi.IntOutput)
+}
+
+// Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+type PolicyDraft struct {
+	// `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+	AccessMode *AccessMode `pulumi:"accessMode"`
+	// Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+	ApprovalAutoMaxRows *int `pulumi:"approvalAutoMaxRows"`
+	// Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+	ApprovalMode *ApprovalMode `pulumi:"approvalMode"`
+	// Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+	ApprovalTimeoutSeconds *int `pulumi:"approvalTimeoutSeconds"`
+	// Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+	BudgetQueriesPerDay *int `pulumi:"budgetQueriesPerDay"`
+	// Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+	BudgetQueriesPerHour *int `pulumi:"budgetQueriesPerHour"`
+	// Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+	EgressBytesPerDay *float64 `pulumi:"egressBytesPerDay"`
+	// Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+	MaskingRules []MaskingRule `pulumi:"maskingRules"`
+	// Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+	MaxAffectedRows *int `pulumi:"maxAffectedRows"`
+	// Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+	MaxRows *int `pulumi:"maxRows"`
+	// What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+	MigrationSafety *MigrationSafety `pulumi:"migrationSafety"`
+	// Name of the profile, 1 to 128 characters, unique in the project.
+	Name string `pulumi:"name"`
+	// Conditions that limit which rows are visible. Empty or absent: none.
+	RowFilters []RowFilter `pulumi:"rowFilters"`
+	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+	StatementRules *StatementRules `pulumi:"statementRules"`
+	// Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+	StatementTimeoutMs *int `pulumi:"statementTimeoutMs"`
+	// Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+	TableAllowlist []string `pulumi:"tableAllowlist"`
+	// Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+	TableDenylist []string `pulumi:"tableDenylist"`
+	// What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+	WriteMode *WriteMode `pulumi:"writeMode"`
+}
+
+// PolicyDraftInput is an input type that accepts PolicyDraftArgs and PolicyDraftOutput values.
+// You can construct a concrete instance of `PolicyDraftInput` via:
+//
+//	PolicyDraftArgs{...}
+type PolicyDraftInput interface {
+	pulumi.Input
+
+	ToPolicyDraftOutput() PolicyDraftOutput
+	ToPolicyDraftOutputWithContext(context.Context) PolicyDraftOutput
+}
+
+// Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+type PolicyDraftArgs struct {
+	// `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+	AccessMode AccessModePtrInput `pulumi:"accessMode"`
+	// Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+	ApprovalAutoMaxRows pulumi.IntPtrInput `pulumi:"approvalAutoMaxRows"`
+	// Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+	ApprovalMode ApprovalModePtrInput `pulumi:"approvalMode"`
+	// Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+	ApprovalTimeoutSeconds pulumi.IntPtrInput `pulumi:"approvalTimeoutSeconds"`
+	// Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+	BudgetQueriesPerDay pulumi.IntPtrInput `pulumi:"budgetQueriesPerDay"`
+	// Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+	BudgetQueriesPerHour pulumi.IntPtrInput `pulumi:"budgetQueriesPerHour"`
+	// Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+	EgressBytesPerDay pulumi.Float64PtrInput `pulumi:"egressBytesPerDay"`
+	// Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+	MaskingRules MaskingRuleArrayInput `pulumi:"maskingRules"`
+	// Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+	MaxAffectedRows pulumi.IntPtrInput `pulumi:"maxAffectedRows"`
+	// Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+	MaxRows pulumi.IntPtrInput `pulumi:"maxRows"`
+	// What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+	MigrationSafety MigrationSafetyPtrInput `pulumi:"migrationSafety"`
+	// Name of the profile, 1 to 128 characters, unique in the project.
+	Name pulumi.StringInput `pulumi:"name"`
+	// Conditions that limit which rows are visible. Empty or absent: none.
+	RowFilters RowFilterArrayInput `pulumi:"rowFilters"`
+	// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+	StatementRules StatementRulesPtrInput `pulumi:"statementRules"`
+	// Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+	StatementTimeoutMs pulumi.IntPtrInput `pulumi:"statementTimeoutMs"`
+	// Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+	TableAllowlist pulumi.StringArrayInput `pulumi:"tableAllowlist"`
+	// Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+	TableDenylist pulumi.StringArrayInput `pulumi:"tableDenylist"`
+	// What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+	WriteMode WriteModePtrInput `pulumi:"writeMode"`
+}
+
+func (PolicyDraftArgs) ElementType() reflect.Type {
+	return reflect.TypeOf((*PolicyDraft)(nil)).Elem()
+}
+
+func (i PolicyDraftArgs) ToPolicyDraftOutput() PolicyDraftOutput {
+	return i.ToPolicyDraftOutputWithContext(context.Background())
+}
+
+func (i PolicyDraftArgs) ToPolicyDraftOutputWithContext(ctx context.Context) PolicyDraftOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PolicyDraftOutput)
+}
+
+func (i PolicyDraftArgs) ToPolicyDraftPtrOutput() PolicyDraftPtrOutput {
+	return i.ToPolicyDraftPtrOutputWithContext(context.Background())
+}
+
+func (i PolicyDraftArgs) ToPolicyDraftPtrOutputWithContext(ctx context.Context) PolicyDraftPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PolicyDraftOutput).ToPolicyDraftPtrOutputWithContext(ctx)
+}
+
+// PolicyDraftPtrInput is an input type that accepts PolicyDraftArgs, PolicyDraftPtr and PolicyDraftPtrOutput values.
+// You can construct a concrete instance of `PolicyDraftPtrInput` via:
+//
+//	        PolicyDraftArgs{...}
+//
+//	or:
+//
+//	        nil
+type PolicyDraftPtrInput interface {
+	pulumi.Input
+
+	ToPolicyDraftPtrOutput() PolicyDraftPtrOutput
+	ToPolicyDraftPtrOutputWithContext(context.Context) PolicyDraftPtrOutput
+}
+
+type policyDraftPtrType PolicyDraftArgs
+
+func PolicyDraftPtr(v *PolicyDraftArgs) PolicyDraftPtrInput {
+	return (*policyDraftPtrType)(v)
+}
+
+func (*policyDraftPtrType) ElementType() reflect.Type {
+	return reflect.TypeOf((**PolicyDraft)(nil)).Elem()
+}
+
+func (i *policyDraftPtrType) ToPolicyDraftPtrOutput() PolicyDraftPtrOutput {
+	return i.ToPolicyDraftPtrOutputWithContext(context.Background())
+}
+
+func (i *policyDraftPtrType) ToPolicyDraftPtrOutputWithContext(ctx context.Context) PolicyDraftPtrOutput {
+	return pulumi.ToOutputWithContext(ctx, i).(PolicyDraftPtrOutput)
+}
+
+// Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+type PolicyDraftOutput struct{ *pulumi.OutputState }
+
+func (PolicyDraftOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((*PolicyDraft)(nil)).Elem()
+}
+
+func (o PolicyDraftOutput) ToPolicyDraftOutput() PolicyDraftOutput {
+	return o
+}
+
+func (o PolicyDraftOutput) ToPolicyDraftOutputWithContext(ctx context.Context) PolicyDraftOutput {
+	return o
+}
+
+func (o PolicyDraftOutput) ToPolicyDraftPtrOutput() PolicyDraftPtrOutput {
+	return o.ToPolicyDraftPtrOutputWithContext(context.Background())
+}
+
+func (o PolicyDraftOutput) ToPolicyDraftPtrOutputWithContext(ctx context.Context) PolicyDraftPtrOutput {
+	return o.ApplyTWithContext(ctx, func(_ context.Context, v PolicyDraft) *PolicyDraft {
+		return &v
+	}).(PolicyDraftPtrOutput)
+}
+
+// `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+func (o PolicyDraftOutput) AccessMode() AccessModePtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *AccessMode { return v.AccessMode }).(AccessModePtrOutput)
+}
+
+// Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+func (o PolicyDraftOutput) ApprovalAutoMaxRows() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *int { return v.ApprovalAutoMaxRows }).(pulumi.IntPtrOutput)
+}
+
+// Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+func (o PolicyDraftOutput) ApprovalMode() ApprovalModePtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *ApprovalMode { return v.ApprovalMode }).(ApprovalModePtrOutput)
+}
+
+// Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+func (o PolicyDraftOutput) ApprovalTimeoutSeconds() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *int { return v.ApprovalTimeoutSeconds }).(pulumi.IntPtrOutput)
+}
+
+// Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+func (o PolicyDraftOutput) BudgetQueriesPerDay() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *int { return v.BudgetQueriesPerDay }).(pulumi.IntPtrOutput)
+}
+
+// Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+func (o PolicyDraftOutput) BudgetQueriesPerHour() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *int { return v.BudgetQueriesPerHour }).(pulumi.IntPtrOutput)
+}
+
+// Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+func (o PolicyDraftOutput) EgressBytesPerDay() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *float64 { return v.EgressBytesPerDay }).(pulumi.Float64PtrOutput)
+}
+
+// Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+func (o PolicyDraftOutput) MaskingRules() MaskingRuleArrayOutput {
+	return o.ApplyT(func(v PolicyDraft) []MaskingRule { return v.MaskingRules }).(MaskingRuleArrayOutput)
+}
+
+// Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+func (o PolicyDraftOutput) MaxAffectedRows() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *int { return v.MaxAffectedRows }).(pulumi.IntPtrOutput)
+}
+
+// Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+func (o PolicyDraftOutput) MaxRows() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *int { return v.MaxRows }).(pulumi.IntPtrOutput)
+}
+
+// What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+func (o PolicyDraftOutput) MigrationSafety() MigrationSafetyPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *MigrationSafety { return v.MigrationSafety }).(MigrationSafetyPtrOutput)
+}
+
+// Name of the profile, 1 to 128 characters, unique in the project.
+func (o PolicyDraftOutput) Name() pulumi.StringOutput {
+	return o.ApplyT(func(v PolicyDraft) string { return v.Name }).(pulumi.StringOutput)
+}
+
+// Conditions that limit which rows are visible. Empty or absent: none.
+func (o PolicyDraftOutput) RowFilters() RowFilterArrayOutput {
+	return o.ApplyT(func(v PolicyDraft) []RowFilter { return v.RowFilters }).(RowFilterArrayOutput)
+}
+
+// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+func (o PolicyDraftOutput) StatementRules() StatementRulesPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *StatementRules { return v.StatementRules }).(StatementRulesPtrOutput)
+}
+
+// Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+func (o PolicyDraftOutput) StatementTimeoutMs() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *int { return v.StatementTimeoutMs }).(pulumi.IntPtrOutput)
+}
+
+// Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+func (o PolicyDraftOutput) TableAllowlist() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v PolicyDraft) []string { return v.TableAllowlist }).(pulumi.StringArrayOutput)
+}
+
+// Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+func (o PolicyDraftOutput) TableDenylist() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v PolicyDraft) []string { return v.TableDenylist }).(pulumi.StringArrayOutput)
+}
+
+// What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+func (o PolicyDraftOutput) WriteMode() WriteModePtrOutput {
+	return o.ApplyT(func(v PolicyDraft) *WriteMode { return v.WriteMode }).(WriteModePtrOutput)
+}
+
+type PolicyDraftPtrOutput struct{ *pulumi.OutputState }
+
+func (PolicyDraftPtrOutput) ElementType() reflect.Type {
+	return reflect.TypeOf((**PolicyDraft)(nil)).Elem()
+}
+
+func (o PolicyDraftPtrOutput) ToPolicyDraftPtrOutput() PolicyDraftPtrOutput {
+	return o
+}
+
+func (o PolicyDraftPtrOutput) ToPolicyDraftPtrOutputWithContext(ctx context.Context) PolicyDraftPtrOutput {
+	return o
+}
+
+func (o PolicyDraftPtrOutput) Elem() PolicyDraftOutput {
+	return o.ApplyT(func(v *PolicyDraft) PolicyDraft {
+		if v != nil {
+			return *v
+		}
+		var ret PolicyDraft
+		return ret
+	}).(PolicyDraftOutput)
+}
+
+// `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+func (o PolicyDraftPtrOutput) AccessMode() AccessModePtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *AccessMode {
+		if v == nil {
+			return nil
+		}
+		return v.AccessMode
+	}).(AccessModePtrOutput)
+}
+
+// Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+func (o PolicyDraftPtrOutput) ApprovalAutoMaxRows() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *int {
+		if v == nil {
+			return nil
+		}
+		return v.ApprovalAutoMaxRows
+	}).(pulumi.IntPtrOutput)
+}
+
+// Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+func (o PolicyDraftPtrOutput) ApprovalMode() ApprovalModePtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *ApprovalMode {
+		if v == nil {
+			return nil
+		}
+		return v.ApprovalMode
+	}).(ApprovalModePtrOutput)
+}
+
+// Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+func (o PolicyDraftPtrOutput) ApprovalTimeoutSeconds() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *int {
+		if v == nil {
+			return nil
+		}
+		return v.ApprovalTimeoutSeconds
+	}).(pulumi.IntPtrOutput)
+}
+
+// Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+func (o PolicyDraftPtrOutput) BudgetQueriesPerDay() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *int {
+		if v == nil {
+			return nil
+		}
+		return v.BudgetQueriesPerDay
+	}).(pulumi.IntPtrOutput)
+}
+
+// Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+func (o PolicyDraftPtrOutput) BudgetQueriesPerHour() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *int {
+		if v == nil {
+			return nil
+		}
+		return v.BudgetQueriesPerHour
+	}).(pulumi.IntPtrOutput)
+}
+
+// Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+func (o PolicyDraftPtrOutput) EgressBytesPerDay() pulumi.Float64PtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *float64 {
+		if v == nil {
+			return nil
+		}
+		return v.EgressBytesPerDay
+	}).(pulumi.Float64PtrOutput)
+}
+
+// Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+func (o PolicyDraftPtrOutput) MaskingRules() MaskingRuleArrayOutput {
+	return o.ApplyT(func(v *PolicyDraft) []MaskingRule {
+		if v == nil {
+			return nil
+		}
+		return v.MaskingRules
+	}).(MaskingRuleArrayOutput)
+}
+
+// Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+func (o PolicyDraftPtrOutput) MaxAffectedRows() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *int {
+		if v == nil {
+			return nil
+		}
+		return v.MaxAffectedRows
+	}).(pulumi.IntPtrOutput)
+}
+
+// Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+func (o PolicyDraftPtrOutput) MaxRows() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *int {
+		if v == nil {
+			return nil
+		}
+		return v.MaxRows
+	}).(pulumi.IntPtrOutput)
+}
+
+// What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+func (o PolicyDraftPtrOutput) MigrationSafety() MigrationSafetyPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *MigrationSafety {
+		if v == nil {
+			return nil
+		}
+		return v.MigrationSafety
+	}).(MigrationSafetyPtrOutput)
+}
+
+// Name of the profile, 1 to 128 characters, unique in the project.
+func (o PolicyDraftPtrOutput) Name() pulumi.StringPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *string {
+		if v == nil {
+			return nil
+		}
+		return &v.Name
+	}).(pulumi.StringPtrOutput)
+}
+
+// Conditions that limit which rows are visible. Empty or absent: none.
+func (o PolicyDraftPtrOutput) RowFilters() RowFilterArrayOutput {
+	return o.ApplyT(func(v *PolicyDraft) []RowFilter {
+		if v == nil {
+			return nil
+		}
+		return v.RowFilters
+	}).(RowFilterArrayOutput)
+}
+
+// Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+func (o PolicyDraftPtrOutput) StatementRules() StatementRulesPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *StatementRules {
+		if v == nil {
+			return nil
+		}
+		return v.StatementRules
+	}).(StatementRulesPtrOutput)
+}
+
+// Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+func (o PolicyDraftPtrOutput) StatementTimeoutMs() pulumi.IntPtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *int {
+		if v == nil {
+			return nil
+		}
+		return v.StatementTimeoutMs
+	}).(pulumi.IntPtrOutput)
+}
+
+// Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+func (o PolicyDraftPtrOutput) TableAllowlist() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *PolicyDraft) []string {
+		if v == nil {
+			return nil
+		}
+		return v.TableAllowlist
+	}).(pulumi.StringArrayOutput)
+}
+
+// Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+func (o PolicyDraftPtrOutput) TableDenylist() pulumi.StringArrayOutput {
+	return o.ApplyT(func(v *PolicyDraft) []string {
+		if v == nil {
+			return nil
+		}
+		return v.TableDenylist
+	}).(pulumi.StringArrayOutput)
+}
+
+// What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+func (o PolicyDraftPtrOutput) WriteMode() WriteModePtrOutput {
+	return o.ApplyT(func(v *PolicyDraft) *WriteMode {
+		if v == nil {
+			return nil
+		}
+		return v.WriteMode
+	}).(WriteModePtrOutput)
 }
 
 // How clients share connections to a database.
@@ -2149,6 +2739,8 @@ func init() {
 	pulumi.RegisterInputType(reflect.TypeOf((*CidrEntryInput)(nil)).Elem(), CidrEntryArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MaskingRuleInput)(nil)).Elem(), MaskingRuleArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*MaskingRuleArrayInput)(nil)).Elem(), MaskingRuleArray{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PolicyDraftInput)(nil)).Elem(), PolicyDraftArgs{})
+	pulumi.RegisterInputType(reflect.TypeOf((*PolicyDraftPtrInput)(nil)).Elem(), PolicyDraftArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PoolConfigInput)(nil)).Elem(), PoolConfigArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*PoolConfigPtrInput)(nil)).Elem(), PoolConfigArgs{})
 	pulumi.RegisterInputType(reflect.TypeOf((*ProjectDatabaseInput)(nil)).Elem(), ProjectDatabaseArgs{})
@@ -2165,11 +2757,17 @@ func init() {
 	pulumi.RegisterOutputType(DatabaseInfoArrayOutput{})
 	pulumi.RegisterOutputType(DnsInstructionsOutput{})
 	pulumi.RegisterOutputType(DnsInstructionsPtrOutput{})
+	pulumi.RegisterOutputType(MaskedColumnOutput{})
+	pulumi.RegisterOutputType(MaskedColumnArrayOutput{})
 	pulumi.RegisterOutputType(MaskingRuleOutput{})
 	pulumi.RegisterOutputType(MaskingRuleArrayOutput{})
+	pulumi.RegisterOutputType(MigrationFindingOutput{})
+	pulumi.RegisterOutputType(MigrationFindingArrayOutput{})
 	pulumi.RegisterOutputType(PlanInfoOutput{})
 	pulumi.RegisterOutputType(PlanInfoArrayOutput{})
 	pulumi.RegisterOutputType(PlanLimitsOutput{})
+	pulumi.RegisterOutputType(PolicyDraftOutput{})
+	pulumi.RegisterOutputType(PolicyDraftPtrOutput{})
 	pulumi.RegisterOutputType(PoolConfigOutput{})
 	pulumi.RegisterOutputType(PoolConfigPtrOutput{})
 	pulumi.RegisterOutputType(ProjectDatabaseOutput{})

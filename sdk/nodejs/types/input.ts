@@ -45,6 +45,24 @@ export interface CidrEntryArgs {
 /**
  * A column whose values are hidden, also where a view shows it.
  */
+export interface MaskingRule {
+    /**
+     * The column.
+     */
+    column: string;
+    /**
+     * What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
+     */
+    kind: enums.MaskingKind;
+    /**
+     * Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+     */
+    table: string;
+}
+
+/**
+ * A column whose values are hidden, also where a view shows it.
+ */
 export interface MaskingRuleArgs {
     /**
      * The column.
@@ -58,6 +76,162 @@ export interface MaskingRuleArgs {
      * Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
      */
     table: pulumi.Input<string>;
+}
+
+/**
+ * Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+ */
+export interface PolicyDraft {
+    /**
+     * `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+     */
+    accessMode?: enums.AccessMode;
+    /**
+     * Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+     */
+    approvalAutoMaxRows?: number;
+    /**
+     * Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+     */
+    approvalMode?: enums.ApprovalMode;
+    /**
+     * Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+     */
+    approvalTimeoutSeconds?: number;
+    /**
+     * Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+     */
+    budgetQueriesPerDay?: number;
+    /**
+     * Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+     */
+    budgetQueriesPerHour?: number;
+    /**
+     * Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+     */
+    egressBytesPerDay?: number;
+    /**
+     * Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+     */
+    maskingRules?: inputs.MaskingRule[];
+    /**
+     * Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+     */
+    maxAffectedRows?: number;
+    /**
+     * Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+     */
+    maxRows?: number;
+    /**
+     * What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+     */
+    migrationSafety?: enums.MigrationSafety;
+    /**
+     * Name of the profile, 1 to 128 characters, unique in the project.
+     */
+    name: string;
+    /**
+     * Conditions that limit which rows are visible. Empty or absent: none.
+     */
+    rowFilters?: inputs.RowFilter[];
+    /**
+     * Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+     */
+    statementRules?: inputs.StatementRules;
+    /**
+     * Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+     */
+    statementTimeoutMs?: number;
+    /**
+     * Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+     */
+    tableAllowlist?: string[];
+    /**
+     * Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+     */
+    tableDenylist?: string[];
+    /**
+     * What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+     */
+    writeMode?: enums.WriteMode;
+}
+
+/**
+ * Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+ */
+export interface PolicyDraftArgs {
+    /**
+     * `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+     */
+    accessMode?: pulumi.Input<enums.AccessMode | undefined>;
+    /**
+     * Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+     */
+    approvalAutoMaxRows?: pulumi.Input<number | undefined>;
+    /**
+     * Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+     */
+    approvalMode?: pulumi.Input<enums.ApprovalMode | undefined>;
+    /**
+     * Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+     */
+    approvalTimeoutSeconds?: pulumi.Input<number | undefined>;
+    /**
+     * Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+     */
+    budgetQueriesPerDay?: pulumi.Input<number | undefined>;
+    /**
+     * Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+     */
+    budgetQueriesPerHour?: pulumi.Input<number | undefined>;
+    /**
+     * Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+     */
+    egressBytesPerDay?: pulumi.Input<number | undefined>;
+    /**
+     * Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+     */
+    maskingRules?: pulumi.Input<pulumi.Input<inputs.MaskingRuleArgs>[] | undefined>;
+    /**
+     * Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+     */
+    maxAffectedRows?: pulumi.Input<number | undefined>;
+    /**
+     * Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+     */
+    maxRows?: pulumi.Input<number | undefined>;
+    /**
+     * What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+     */
+    migrationSafety?: pulumi.Input<enums.MigrationSafety | undefined>;
+    /**
+     * Name of the profile, 1 to 128 characters, unique in the project.
+     */
+    name: pulumi.Input<string>;
+    /**
+     * Conditions that limit which rows are visible. Empty or absent: none.
+     */
+    rowFilters?: pulumi.Input<pulumi.Input<inputs.RowFilterArgs>[] | undefined>;
+    /**
+     * Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+     */
+    statementRules?: pulumi.Input<inputs.StatementRulesArgs | undefined>;
+    /**
+     * Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+     */
+    statementTimeoutMs?: pulumi.Input<number | undefined>;
+    /**
+     * Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+     */
+    tableAllowlist?: pulumi.Input<pulumi.Input<string>[] | undefined>;
+    /**
+     * Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+     */
+    tableDenylist?: pulumi.Input<pulumi.Input<string>[] | undefined>;
+    /**
+     * What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+     */
+    writeMode?: pulumi.Input<enums.WriteMode | undefined>;
 }
 
 /**
@@ -139,6 +313,20 @@ export interface ProjectDatabaseArgs {
 /**
  * A condition that rows must meet to be visible, also for updates and deletions.
  */
+export interface RowFilter {
+    /**
+     * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+     */
+    predicate: string;
+    /**
+     * Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+     */
+    table: string;
+}
+
+/**
+ * A condition that rows must meet to be visible, also for updates and deletions.
+ */
 export interface RowFilterArgs {
     /**
      * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
@@ -148,6 +336,20 @@ export interface RowFilterArgs {
      * Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
      */
     table: pulumi.Input<string>;
+}
+
+/**
+ * Kinds of statements that are permitted or refused. The kinds are `select`, `insert`, `update`, `delete`, `ddl`, `copy`, `set`, `show`, `explain` and `transaction`.
+ */
+export interface StatementRules {
+    /**
+     * Kinds that are permitted, of those the access mode permits. Empty or absent: all of them.
+     */
+    allow?: string[];
+    /**
+     * Kinds that are refused, whatever else is permitted. Empty or absent: none.
+     */
+    deny?: string[];
 }
 
 /**

@@ -189,6 +189,20 @@ export interface DnsInstructions {
 }
 
 /**
+ * A column that would be hidden.
+ */
+export interface MaskedColumn {
+    /**
+     * Name of the column in its relation or in the result.
+     */
+    column: string;
+    /**
+     * What would take the place of its values: `redact` a fixed text, `hash` a SHA-256, `null` nothing.
+     */
+    kind: enums.MaskingKind;
+}
+
+/**
  * A column whose values are hidden, also where a view shows it.
  */
 export interface MaskingRule {
@@ -204,6 +218,32 @@ export interface MaskingRule {
      * Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
      */
     table: string;
+}
+
+/**
+ * Something unsafe about a statement.
+ */
+export interface MigrationFinding {
+    /**
+     * How to do it safely. Absent if there is no safer way.
+     */
+    hint?: string;
+    /**
+     * What the statement does to a database in use.
+     */
+    message: string;
+    /**
+     * Rule that found it, such as `missing_concurrently`, `drop_column` or `alter_column_type`.
+     */
+    rule: string;
+    /**
+     * `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+     */
+    severity: enums.FindingSeverity;
+    /**
+     * The statement. Absent if the finding is about the migration as a whole.
+     */
+    statement?: string;
 }
 
 /**

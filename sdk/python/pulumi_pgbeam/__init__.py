@@ -13,6 +13,7 @@ from .configure import *
 from .configure import configure
 from .custom_domain import *
 from .database import *
+from .evaluate_policy import *
 from .get_database import *
 from .get_databases import *
 from .get_plans import *
@@ -21,6 +22,7 @@ from .get_project import *
 from .get_projects import *
 from .get_query_hash import *
 from .get_regions import *
+from .lint_migration import *
 from .policy_profile import *
 from .project import *
 from .provider import *

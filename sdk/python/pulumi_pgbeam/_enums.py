@@ -16,9 +16,11 @@ __all__ = [
     'Cloud',
     'DataResidency',
     'DatabaseRole',
+    'FindingSeverity',
     'MaskingKind',
     'MigrationSafety',
     'PlanName',
+    'PolicyVerdict',
     'PoolMode',
     'PrincipalType',
     'ProjectOrder',
@@ -199,6 +201,25 @@ class DatabaseRole(_builtins.str, Enum):
     """
 
 
+@pulumi.type_token("pgbeam:index:FindingSeverity")
+class FindingSeverity(_builtins.str, Enum):
+    """
+    `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+    """
+    INFO = "info"
+    """
+    Worth knowing.
+    """
+    WARNING = "warning"
+    """
+    May lock, break or fail, depending on the data and on who uses it.
+    """
+    ERROR = "error"
+    """
+    Locks, rewrites or destroys.
+    """
+
+
 @pulumi.type_token("pgbeam:index:MaskingKind")
 class MaskingKind(_builtins.str, Enum):
     """
@@ -257,6 +278,29 @@ class PlanName(_builtins.str, Enum):
     ENTERPRISE = "enterprise"
     """
     By agreement; also what a server that you run yourself reports.
+    """
+
+
+@pulumi.type_token("pgbeam:index:PolicyVerdict")
+class PolicyVerdict(_builtins.str, Enum):
+    """
+    `block` refuses it, `row-filter` runs it over fewer rows, `mask` runs it with columns hidden, `allow` runs it as it is.
+    """
+    ALLOW = "allow"
+    """
+    It runs as it is.
+    """
+    BLOCK = "block"
+    """
+    It is refused.
+    """
+    MASK = "mask"
+    """
+    It runs with columns hidden.
+    """
+    ROW_FILTER = "row-filter"
+    """
+    It runs over fewer rows, and with columns hidden where there are masks.
     """
 
 

@@ -20,14 +20,22 @@ __all__ = [
     'CacheConfigArgsDict',
     'CidrEntryArgs',
     'CidrEntryArgsDict',
+    'MaskingRule',
+    'MaskingRuleDict',
     'MaskingRuleArgs',
     'MaskingRuleArgsDict',
+    'PolicyDraft',
+    'PolicyDraftDict',
     'PoolConfigArgs',
     'PoolConfigArgsDict',
     'ProjectDatabaseArgs',
     'ProjectDatabaseArgsDict',
+    'RowFilter',
+    'RowFilterDict',
     'RowFilterArgs',
     'RowFilterArgsDict',
+    'StatementRules',
+    'StatementRulesDict',
     'StatementRulesArgs',
     'StatementRulesArgsDict',
 ]
@@ -175,6 +183,77 @@ class CidrEntryArgs:
         pulumi.set(self, "label", value)
 
 
+class MaskingRuleDict(TypedDict):
+    """
+    A column whose values are hidden, also where a view shows it.
+    """
+    column: _builtins.str
+    """
+    The column.
+    """
+    kind: 'MaskingKind'
+    """
+    What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
+    """
+    table: _builtins.str
+    """
+    Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+    """
+
+@pulumi.input_type
+class MaskingRule:
+    def __init__(__self__, *,
+                 column: _builtins.str,
+                 kind: 'MaskingKind',
+                 table: _builtins.str):
+        """
+        A column whose values are hidden, also where a view shows it.
+
+        :param _builtins.str column: The column.
+        :param 'MaskingKind' kind: What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
+        :param _builtins.str table: Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        """
+        pulumi.set(__self__, "column", column)
+        pulumi.set(__self__, "kind", kind)
+        pulumi.set(__self__, "table", table)
+
+    @_builtins.property
+    @pulumi.getter
+    def column(self) -> _builtins.str:
+        """
+        The column.
+        """
+        return pulumi.get(self, "column")
+
+    @column.setter
+    def column(self, value: _builtins.str):
+        pulumi.set(self, "column", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def kind(self) -> 'MaskingKind':
+        """
+        What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
+        """
+        return pulumi.get(self, "kind")
+
+    @kind.setter
+    def kind(self, value: 'MaskingKind'):
+        pulumi.set(self, "kind", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def table(self) -> _builtins.str:
+        """
+        Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        """
+        return pulumi.get(self, "table")
+
+    @table.setter
+    def table(self, value: _builtins.str):
+        pulumi.set(self, "table", value)
+
+
 class MaskingRuleArgsDict(TypedDict):
     """
     A column whose values are hidden, also where a view shows it.
@@ -244,6 +323,379 @@ class MaskingRuleArgs:
     @table.setter
     def table(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "table", value)
+
+
+class PolicyDraftDict(TypedDict):
+    """
+    Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+    """
+    name: _builtins.str
+    """
+    Name of the profile, 1 to 128 characters, unique in the project.
+    """
+    access_mode: NotRequired['AccessMode']
+    """
+    `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+    """
+    approval_auto_max_rows: NotRequired[_builtins.int]
+    """
+    Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+    """
+    approval_mode: NotRequired['ApprovalMode']
+    """
+    Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+    """
+    approval_timeout_seconds: NotRequired[_builtins.int]
+    """
+    Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+    """
+    budget_queries_per_day: NotRequired[_builtins.int]
+    """
+    Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+    """
+    budget_queries_per_hour: NotRequired[_builtins.int]
+    """
+    Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+    """
+    egress_bytes_per_day: NotRequired[_builtins.float]
+    """
+    Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+    """
+    masking_rules: NotRequired[Sequence['MaskingRuleDict']]
+    """
+    Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+    """
+    max_affected_rows: NotRequired[_builtins.int]
+    """
+    Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+    """
+    max_rows: NotRequired[_builtins.int]
+    """
+    Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+    """
+    migration_safety: NotRequired['MigrationSafety']
+    """
+    What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+    """
+    row_filters: NotRequired[Sequence['RowFilterDict']]
+    """
+    Conditions that limit which rows are visible. Empty or absent: none.
+    """
+    statement_rules: NotRequired['StatementRulesDict']
+    """
+    Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+    """
+    statement_timeout_ms: NotRequired[_builtins.int]
+    """
+    Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+    """
+    table_allowlist: NotRequired[Sequence[_builtins.str]]
+    """
+    Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+    """
+    table_denylist: NotRequired[Sequence[_builtins.str]]
+    """
+    Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+    """
+    write_mode: NotRequired['WriteMode']
+    """
+    What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+    """
+
+@pulumi.input_type
+class PolicyDraft:
+    def __init__(__self__, *,
+                 name: _builtins.str,
+                 access_mode: Optional['AccessMode'] = None,
+                 approval_auto_max_rows: Optional[_builtins.int] = None,
+                 approval_mode: Optional['ApprovalMode'] = None,
+                 approval_timeout_seconds: Optional[_builtins.int] = None,
+                 budget_queries_per_day: Optional[_builtins.int] = None,
+                 budget_queries_per_hour: Optional[_builtins.int] = None,
+                 egress_bytes_per_day: Optional[_builtins.float] = None,
+                 masking_rules: Optional[Sequence['MaskingRule']] = None,
+                 max_affected_rows: Optional[_builtins.int] = None,
+                 max_rows: Optional[_builtins.int] = None,
+                 migration_safety: Optional['MigrationSafety'] = None,
+                 row_filters: Optional[Sequence['RowFilter']] = None,
+                 statement_rules: Optional['StatementRules'] = None,
+                 statement_timeout_ms: Optional[_builtins.int] = None,
+                 table_allowlist: Optional[Sequence[_builtins.str]] = None,
+                 table_denylist: Optional[Sequence[_builtins.str]] = None,
+                 write_mode: Optional['WriteMode'] = None):
+        """
+        Rules that logins are to be held to. On creation, what is absent takes its default; on an update it stays as it is.
+
+        :param _builtins.str name: Name of the profile, 1 to 128 characters, unique in the project.
+        :param 'AccessMode' access_mode: `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+        :param _builtins.int approval_auto_max_rows: Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+        :param 'ApprovalMode' approval_mode: Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+        :param _builtins.int approval_timeout_seconds: Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+        :param _builtins.int budget_queries_per_day: Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+        :param _builtins.int budget_queries_per_hour: Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+        :param _builtins.float egress_bytes_per_day: Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+        :param Sequence['MaskingRule'] masking_rules: Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+        :param _builtins.int max_affected_rows: Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+        :param _builtins.int max_rows: Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+        :param 'MigrationSafety' migration_safety: What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+        :param Sequence['RowFilter'] row_filters: Conditions that limit which rows are visible. Empty or absent: none.
+        :param 'StatementRules' statement_rules: Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+        :param _builtins.int statement_timeout_ms: Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+        :param Sequence[_builtins.str] table_allowlist: Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+        :param Sequence[_builtins.str] table_denylist: Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+        :param 'WriteMode' write_mode: What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+        """
+        pulumi.set(__self__, "name", name)
+        if access_mode is not None:
+            pulumi.set(__self__, "access_mode", access_mode)
+        if approval_auto_max_rows is not None:
+            pulumi.set(__self__, "approval_auto_max_rows", approval_auto_max_rows)
+        if approval_mode is not None:
+            pulumi.set(__self__, "approval_mode", approval_mode)
+        if approval_timeout_seconds is not None:
+            pulumi.set(__self__, "approval_timeout_seconds", approval_timeout_seconds)
+        if budget_queries_per_day is not None:
+            pulumi.set(__self__, "budget_queries_per_day", budget_queries_per_day)
+        if budget_queries_per_hour is not None:
+            pulumi.set(__self__, "budget_queries_per_hour", budget_queries_per_hour)
+        if egress_bytes_per_day is not None:
+            pulumi.set(__self__, "egress_bytes_per_day", egress_bytes_per_day)
+        if masking_rules is not None:
+            pulumi.set(__self__, "masking_rules", masking_rules)
+        if max_affected_rows is not None:
+            pulumi.set(__self__, "max_affected_rows", max_affected_rows)
+        if max_rows is not None:
+            pulumi.set(__self__, "max_rows", max_rows)
+        if migration_safety is not None:
+            pulumi.set(__self__, "migration_safety", migration_safety)
+        if row_filters is not None:
+            pulumi.set(__self__, "row_filters", row_filters)
+        if statement_rules is not None:
+            pulumi.set(__self__, "statement_rules", statement_rules)
+        if statement_timeout_ms is not None:
+            pulumi.set(__self__, "statement_timeout_ms", statement_timeout_ms)
+        if table_allowlist is not None:
+            pulumi.set(__self__, "table_allowlist", table_allowlist)
+        if table_denylist is not None:
+            pulumi.set(__self__, "table_denylist", table_denylist)
+        if write_mode is not None:
+            pulumi.set(__self__, "write_mode", write_mode)
+
+    @_builtins.property
+    @pulumi.getter
+    def name(self) -> _builtins.str:
+        """
+        Name of the profile, 1 to 128 characters, unique in the project.
+        """
+        return pulumi.get(self, "name")
+
+    @name.setter
+    def name(self, value: _builtins.str):
+        pulumi.set(self, "name", value)
+
+    @_builtins.property
+    @pulumi.getter(name="accessMode")
+    def access_mode(self) -> Optional['AccessMode']:
+        """
+        `read_only`, the default, permits reads; `read_write` permits writes too, as far as the other rules do.
+        """
+        return pulumi.get(self, "access_mode")
+
+    @access_mode.setter
+    def access_mode(self, value: Optional['AccessMode']):
+        pulumi.set(self, "access_mode", value)
+
+    @_builtins.property
+    @pulumi.getter(name="approvalAutoMaxRows")
+    def approval_auto_max_rows(self) -> Optional[_builtins.int]:
+        """
+        Rows up to which a change of data needs no reviewer. 0, the default, is none: every one waits. Changes of the schema always wait.
+        """
+        return pulumi.get(self, "approval_auto_max_rows")
+
+    @approval_auto_max_rows.setter
+    def approval_auto_max_rows(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "approval_auto_max_rows", value)
+
+    @_builtins.property
+    @pulumi.getter(name="approvalMode")
+    def approval_mode(self) -> Optional['ApprovalMode']:
+        """
+        Which statements wait for a reviewer: none when `off`, the default, changes of data with `writes`, changes of the schema with `ddl`, both with `all`.
+        """
+        return pulumi.get(self, "approval_mode")
+
+    @approval_mode.setter
+    def approval_mode(self, value: Optional['ApprovalMode']):
+        pulumi.set(self, "approval_mode", value)
+
+    @_builtins.property
+    @pulumi.getter(name="approvalTimeoutSeconds")
+    def approval_timeout_seconds(self) -> Optional[_builtins.int]:
+        """
+        Seconds that a statement waits for a reviewer before it is refused, 300 unless given. 0 does not wait: the statement is refused with the id of its request and passes once after approval.
+        """
+        return pulumi.get(self, "approval_timeout_seconds")
+
+    @approval_timeout_seconds.setter
+    def approval_timeout_seconds(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "approval_timeout_seconds", value)
+
+    @_builtins.property
+    @pulumi.getter(name="budgetQueriesPerDay")
+    def budget_queries_per_day(self) -> Optional[_builtins.int]:
+        """
+        Queries that each credential may run in a UTC day. 0, the default, is unlimited.
+        """
+        return pulumi.get(self, "budget_queries_per_day")
+
+    @budget_queries_per_day.setter
+    def budget_queries_per_day(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "budget_queries_per_day", value)
+
+    @_builtins.property
+    @pulumi.getter(name="budgetQueriesPerHour")
+    def budget_queries_per_hour(self) -> Optional[_builtins.int]:
+        """
+        Queries that each credential may run in a clock hour (UTC). 0, the default, is unlimited.
+        """
+        return pulumi.get(self, "budget_queries_per_hour")
+
+    @budget_queries_per_hour.setter
+    def budget_queries_per_hour(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "budget_queries_per_hour", value)
+
+    @_builtins.property
+    @pulumi.getter(name="egressBytesPerDay")
+    def egress_bytes_per_day(self) -> Optional[_builtins.float]:
+        """
+        Bytes of results that each credential may receive in a UTC day. 0, the default, is unlimited.
+        """
+        return pulumi.get(self, "egress_bytes_per_day")
+
+    @egress_bytes_per_day.setter
+    def egress_bytes_per_day(self, value: Optional[_builtins.float]):
+        pulumi.set(self, "egress_bytes_per_day", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maskingRules")
+    def masking_rules(self) -> Optional[Sequence['MaskingRule']]:
+        """
+        Columns whose values are hidden. Such a column may be selected, but not computed with or compared. Empty or absent: none.
+        """
+        return pulumi.get(self, "masking_rules")
+
+    @masking_rules.setter
+    def masking_rules(self, value: Optional[Sequence['MaskingRule']]):
+        pulumi.set(self, "masking_rules", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxAffectedRows")
+    def max_affected_rows(self) -> Optional[_builtins.int]:
+        """
+        Rows that one write may change; one that changes more is undone and refused. 0, the default, is unlimited.
+        """
+        return pulumi.get(self, "max_affected_rows")
+
+    @max_affected_rows.setter
+    def max_affected_rows(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "max_affected_rows", value)
+
+    @_builtins.property
+    @pulumi.getter(name="maxRows")
+    def max_rows(self) -> Optional[_builtins.int]:
+        """
+        Rows that a statement may return; the rest is cut off, with a notice. 0, the default, is unlimited.
+        """
+        return pulumi.get(self, "max_rows")
+
+    @max_rows.setter
+    def max_rows(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "max_rows", value)
+
+    @_builtins.property
+    @pulumi.getter(name="migrationSafety")
+    def migration_safety(self) -> Optional['MigrationSafety']:
+        """
+        What becomes of schema changes that lock, rewrite or destroy: nothing when `off`, the default, a notice with `warn`, refusal with `block`.
+        """
+        return pulumi.get(self, "migration_safety")
+
+    @migration_safety.setter
+    def migration_safety(self, value: Optional['MigrationSafety']):
+        pulumi.set(self, "migration_safety", value)
+
+    @_builtins.property
+    @pulumi.getter(name="rowFilters")
+    def row_filters(self) -> Optional[Sequence['RowFilter']]:
+        """
+        Conditions that limit which rows are visible. Empty or absent: none.
+        """
+        return pulumi.get(self, "row_filters")
+
+    @row_filters.setter
+    def row_filters(self, value: Optional[Sequence['RowFilter']]):
+        pulumi.set(self, "row_filters", value)
+
+    @_builtins.property
+    @pulumi.getter(name="statementRules")
+    def statement_rules(self) -> Optional['StatementRules']:
+        """
+        Kinds of statements that are permitted or refused, within the access mode. Absent: all that the access mode permits.
+        """
+        return pulumi.get(self, "statement_rules")
+
+    @statement_rules.setter
+    def statement_rules(self, value: Optional['StatementRules']):
+        pulumi.set(self, "statement_rules", value)
+
+    @_builtins.property
+    @pulumi.getter(name="statementTimeoutMs")
+    def statement_timeout_ms(self) -> Optional[_builtins.int]:
+        """
+        Milliseconds after which a statement is cancelled; the smaller of this and the database's own limit holds. 0, the default, is the database's own.
+        """
+        return pulumi.get(self, "statement_timeout_ms")
+
+    @statement_timeout_ms.setter
+    def statement_timeout_ms(self, value: Optional[_builtins.int]):
+        pulumi.set(self, "statement_timeout_ms", value)
+
+    @_builtins.property
+    @pulumi.getter(name="tableAllowlist")
+    def table_allowlist(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Relations that statements may use, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant. Empty or absent: all of them, the denylist aside.
+        """
+        return pulumi.get(self, "table_allowlist")
+
+    @table_allowlist.setter
+    def table_allowlist(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "table_allowlist", value)
+
+    @_builtins.property
+    @pulumi.getter(name="tableDenylist")
+    def table_denylist(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Relations that no statement may use. Without a schema, the name is refused in every schema. A relation cannot stand on both lists. Empty or absent: none.
+        """
+        return pulumi.get(self, "table_denylist")
+
+    @table_denylist.setter
+    def table_denylist(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "table_denylist", value)
+
+    @_builtins.property
+    @pulumi.getter(name="writeMode")
+    def write_mode(self) -> Optional['WriteMode']:
+        """
+        What becomes of writes: `normal`, the default, keeps them, `rollback` runs them and undoes them, `sandbox` sends them to a disposable copy of the database. It matters only with `read_write`.
+        """
+        return pulumi.get(self, "write_mode")
+
+    @write_mode.setter
+    def write_mode(self, value: Optional['WriteMode']):
+        pulumi.set(self, "write_mode", value)
 
 
 class PoolConfigArgsDict(TypedDict):
@@ -586,6 +1038,58 @@ class ProjectDatabaseArgs:
         pulumi.set(self, "ssl_mode", value)
 
 
+class RowFilterDict(TypedDict):
+    """
+    A condition that rows must meet to be visible, also for updates and deletions.
+    """
+    predicate: _builtins.str
+    """
+    Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+    """
+    table: _builtins.str
+    """
+    Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+    """
+
+@pulumi.input_type
+class RowFilter:
+    def __init__(__self__, *,
+                 predicate: _builtins.str,
+                 table: _builtins.str):
+        """
+        A condition that rows must meet to be visible, also for updates and deletions.
+
+        :param _builtins.str predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+        :param _builtins.str table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        """
+        pulumi.set(__self__, "predicate", predicate)
+        pulumi.set(__self__, "table", table)
+
+    @_builtins.property
+    @pulumi.getter
+    def predicate(self) -> _builtins.str:
+        """
+        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+        """
+        return pulumi.get(self, "predicate")
+
+    @predicate.setter
+    def predicate(self, value: _builtins.str):
+        pulumi.set(self, "predicate", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def table(self) -> _builtins.str:
+        """
+        Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        """
+        return pulumi.get(self, "table")
+
+    @table.setter
+    def table(self, value: _builtins.str):
+        pulumi.set(self, "table", value)
+
+
 class RowFilterArgsDict(TypedDict):
     """
     A condition that rows must meet to be visible, also for updates and deletions.
@@ -636,6 +1140,60 @@ class RowFilterArgs:
     @table.setter
     def table(self, value: pulumi.Input[_builtins.str]):
         pulumi.set(self, "table", value)
+
+
+class StatementRulesDict(TypedDict):
+    """
+    Kinds of statements that are permitted or refused. The kinds are `select`, `insert`, `update`, `delete`, `ddl`, `copy`, `set`, `show`, `explain` and `transaction`.
+    """
+    allow: NotRequired[Sequence[_builtins.str]]
+    """
+    Kinds that are permitted, of those the access mode permits. Empty or absent: all of them.
+    """
+    deny: NotRequired[Sequence[_builtins.str]]
+    """
+    Kinds that are refused, whatever else is permitted. Empty or absent: none.
+    """
+
+@pulumi.input_type
+class StatementRules:
+    def __init__(__self__, *,
+                 allow: Optional[Sequence[_builtins.str]] = None,
+                 deny: Optional[Sequence[_builtins.str]] = None):
+        """
+        Kinds of statements that are permitted or refused. The kinds are `select`, `insert`, `update`, `delete`, `ddl`, `copy`, `set`, `show`, `explain` and `transaction`.
+
+        :param Sequence[_builtins.str] allow: Kinds that are permitted, of those the access mode permits. Empty or absent: all of them.
+        :param Sequence[_builtins.str] deny: Kinds that are refused, whatever else is permitted. Empty or absent: none.
+        """
+        if allow is not None:
+            pulumi.set(__self__, "allow", allow)
+        if deny is not None:
+            pulumi.set(__self__, "deny", deny)
+
+    @_builtins.property
+    @pulumi.getter
+    def allow(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Kinds that are permitted, of those the access mode permits. Empty or absent: all of them.
+        """
+        return pulumi.get(self, "allow")
+
+    @allow.setter
+    def allow(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "allow", value)
+
+    @_builtins.property
+    @pulumi.getter
+    def deny(self) -> Optional[Sequence[_builtins.str]]:
+        """
+        Kinds that are refused, whatever else is permitted. Empty or absent: none.
+        """
+        return pulumi.get(self, "deny")
+
+    @deny.setter
+    def deny(self, value: Optional[Sequence[_builtins.str]]):
+        pulumi.set(self, "deny", value)
 
 
 class StatementRulesArgsDict(TypedDict):

@@ -22,7 +22,9 @@ __all__ = [
     'CustomDomainInfo',
     'DatabaseInfo',
     'DnsInstructions',
+    'MaskedColumn',
     'MaskingRule',
+    'MigrationFinding',
     'PlanInfo',
     'PlanLimits',
     'PoolConfig',
@@ -575,6 +577,40 @@ class DnsInstructions(dict):
 
 
 @pulumi.output_type
+class MaskedColumn(dict):
+    """
+    A column that would be hidden.
+    """
+    def __init__(__self__, *,
+                 column: _builtins.str,
+                 kind: 'MaskingKind'):
+        """
+        A column that would be hidden.
+
+        :param _builtins.str column: Name of the column in its relation or in the result.
+        :param 'MaskingKind' kind: What would take the place of its values: `redact` a fixed text, `hash` a SHA-256, `null` nothing.
+        """
+        pulumi.set(__self__, "column", column)
+        pulumi.set(__self__, "kind", kind)
+
+    @_builtins.property
+    @pulumi.getter
+    def column(self) -> _builtins.str:
+        """
+        Name of the column in its relation or in the result.
+        """
+        return pulumi.get(self, "column")
+
+    @_builtins.property
+    @pulumi.getter
+    def kind(self) -> 'MaskingKind':
+        """
+        What would take the place of its values: `redact` a fixed text, `hash` a SHA-256, `null` nothing.
+        """
+        return pulumi.get(self, "kind")
+
+
+@pulumi.output_type
 class MaskingRule(dict):
     """
     A column whose values are hidden, also where a view shows it.
@@ -617,6 +653,75 @@ class MaskingRule(dict):
         Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
         """
         return pulumi.get(self, "table")
+
+
+@pulumi.output_type
+class MigrationFinding(dict):
+    """
+    Something unsafe about a statement.
+    """
+    def __init__(__self__, *,
+                 message: _builtins.str,
+                 rule: _builtins.str,
+                 severity: 'FindingSeverity',
+                 hint: Optional[_builtins.str] = None,
+                 statement: Optional[_builtins.str] = None):
+        """
+        Something unsafe about a statement.
+
+        :param _builtins.str message: What the statement does to a database in use.
+        :param _builtins.str rule: Rule that found it, such as `missing_concurrently`, `drop_column` or `alter_column_type`.
+        :param 'FindingSeverity' severity: `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+        :param _builtins.str hint: How to do it safely. Absent if there is no safer way.
+        :param _builtins.str statement: The statement. Absent if the finding is about the migration as a whole.
+        """
+        pulumi.set(__self__, "message", message)
+        pulumi.set(__self__, "rule", rule)
+        pulumi.set(__self__, "severity", severity)
+        if hint is not None:
+            pulumi.set(__self__, "hint", hint)
+        if statement is not None:
+            pulumi.set(__self__, "statement", statement)
+
+    @_builtins.property
+    @pulumi.getter
+    def message(self) -> _builtins.str:
+        """
+        What the statement does to a database in use.
+        """
+        return pulumi.get(self, "message")
+
+    @_builtins.property
+    @pulumi.getter
+    def rule(self) -> _builtins.str:
+        """
+        Rule that found it, such as `missing_concurrently`, `drop_column` or `alter_column_type`.
+        """
+        return pulumi.get(self, "rule")
+
+    @_builtins.property
+    @pulumi.getter
+    def severity(self) -> 'FindingSeverity':
+        """
+        `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+        """
+        return pulumi.get(self, "severity")
+
+    @_builtins.property
+    @pulumi.getter
+    def hint(self) -> Optional[_builtins.str]:
+        """
+        How to do it safely. Absent if there is no safer way.
+        """
+        return pulumi.get(self, "hint")
+
+    @_builtins.property
+    @pulumi.getter
+    def statement(self) -> Optional[_builtins.str]:
+        """
+        The statement. Absent if the finding is about the migration as a whole.
+        """
+        return pulumi.get(self, "statement")
 
 
 @pulumi.output_type

@@ -178,6 +178,26 @@ export const DatabaseRole = {
  */
 export type DatabaseRole = (typeof DatabaseRole)[keyof typeof DatabaseRole];
 
+export const FindingSeverity = {
+    /**
+     * Worth knowing.
+     */
+    Info: "info",
+    /**
+     * May lock, break or fail, depending on the data and on who uses it.
+     */
+    Warning: "warning",
+    /**
+     * Locks, rewrites or destroys.
+     */
+    Error: "error",
+} as const;
+
+/**
+ * `error` locks, rewrites or destroys; `warning` may, depending on the data; `info` is worth knowing.
+ */
+export type FindingSeverity = (typeof FindingSeverity)[keyof typeof FindingSeverity];
+
 export const MaskingKind = {
     /**
      * Text becomes `[redacted]`, every other type NULL.
@@ -241,6 +261,30 @@ export const PlanName = {
  * The plan: `starter`, `pro`, `scale` or `enterprise`. A self-run server has `enterprise`.
  */
 export type PlanName = (typeof PlanName)[keyof typeof PlanName];
+
+export const PolicyVerdict = {
+    /**
+     * It runs as it is.
+     */
+    Allow: "allow",
+    /**
+     * It is refused.
+     */
+    Block: "block",
+    /**
+     * It runs with columns hidden.
+     */
+    Mask: "mask",
+    /**
+     * It runs over fewer rows, and with columns hidden where there are masks.
+     */
+    RowFilter: "row-filter",
+} as const;
+
+/**
+ * `block` refuses it, `row-filter` runs it over fewer rows, `mask` runs it with columns hidden, `allow` runs it as it is.
+ */
+export type PolicyVerdict = (typeof PolicyVerdict)[keyof typeof PolicyVerdict];
 
 export const PoolMode = {
     /**
