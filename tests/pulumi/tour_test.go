@@ -36,12 +36,6 @@ func TestTour(t *testing.T) {
 				t.Skip("long: -short asks to leave it out")
 			}
 			dir := program(t, language)
-			verbose := verbose
-			if language == "typescript" {
-				// From here up Pulumi's Node SDK itself writes down every answer
-				// of the engine, secrets and all.
-				verbose = []string{"--logtostderr", "-v=2"}
-			}
 			pulumi := harness.NewPulumi(t, append(environment(t, language), beam.Env()...)...)
 			stack := pulumi.NewStack(t, dir, "tour")
 			webhook := harness.Canary("webhook")
@@ -75,15 +69,14 @@ func TestTour(t *testing.T) {
 	}
 }
 
-// verbosely are the flags that show all that a provider has any part in. One
-// level further the engine itself writes down every property of every
-// provider, and with --debug Pulumi's Node SDK does.
+// verbosely are the flags that show all that a provider has any part in. From
+// one level further on the engine itself writes down every property of every
+// provider, and from much earlier on Pulumi's Node SDK does.
 func verbosely(language string) []string {
-	flags := []string{"--logtostderr", "-v=8"}
-	if language != "typescript" {
-		flags = append(flags, "--debug")
+	if language == "typescript" {
+		return []string{"--logtostderr", "-v=2"}
 	}
-	return flags
+	return []string{"--debug", "--logtostderr", "-v=8"}
 }
 
 type logs struct{ strings.Builder }
