@@ -13,12 +13,14 @@ import (
 )
 
 type commands struct {
-	Dev     devCommand     `cmd:"" help:"Run everything on this machine, with nothing to prepare."`
-	Serve   serveCommand   `cmd:"" help:"Run the API, the proxy, or both, as configured."`
-	Keys    keysCommands   `cmd:"" help:"Issue, list and revoke API keys."`
-	Migrate migrateCommand `cmd:"" help:"Bring the store's tables to this version."`
-	Secrets secretCommands `cmd:"" help:"Tend the keys that encrypt secrets at rest."`
-	Version versionCommand `cmd:"" help:"Print the version of this binary."`
+	Dev        devCommand        `cmd:"" help:"Run everything on this machine, with nothing to prepare."`
+	Serve      serveCommand      `cmd:"" help:"Run the API, the proxy, or both, as configured."`
+	Keys       keysCommands      `cmd:"" help:"Issue, list and revoke API keys."`
+	Policy     policyCommands    `cmd:"" help:"Try statements against a policy."`
+	Migrations migrationCommands `cmd:"" help:"Check migrations of your databases."`
+	Migrate    migrateCommand    `cmd:"" help:"Bring the store's tables to this version."`
+	Secrets    secretCommands    `cmd:"" help:"Tend the keys that encrypt secrets at rest."`
+	Version    versionCommand    `cmd:"" help:"Print the version of this binary."`
 }
 
 const description = `PgBeam puts a PostgreSQL proxy with policies, credentials for agents and a management API in front of your databases.

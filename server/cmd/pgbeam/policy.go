@@ -1,0 +1,207 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/api"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+)
+
+type policyCommands struct {
+	Check policyCheckCommand `cmd:"" help:"Decide about the statements of a file under a policy; fail if any is refused."`
+}
+
+type policyCheckCommand struct {
+	File   string `arg:"" help:"SQL to decide about; - is standard input."`
+	Policy string `required:"" placeholder:"FILE" help:"Policy profile as YAML or JSON, with the fields of the API."`
+	JSON   bool   `name:"json" help:"Print one JSON object."`
+}
+
+func (policyCheckCommand) Help() string {
+	return "Needs no server and no database: names alone decide. Each statement is decided by itself, as when a client\n" +
+		"sends one after the other. Ends with 1 if any is refused, with 0 otherwise.\n\nExample:\n\n" +
+		"  pgbeam policy check queries.sql --policy support.yaml\n\nwhere support.yaml is:\n\n" +
+		"  access_mode: read_only\n  masking_rules:\n    - {table: public.customers, column: email, kind: redact}"
+}
+
+// checkedStatement is the decision about one statement, for scripts.
+type checkedStatement struct {
+	Line          int              `json:"line"`
+	Statement     string           `json:"statement"`
+	Verdict       policy.Verdict   `json:"verdict"`
+	Rule          string           `json:"rule"`
+	Reason        string           `json:"reason"`
+	Hint          string           `json:"hint,omitempty"`
+	MaskedColumns []maskedColumn   `json:"masked_columns,omitempty"`
+	Predicate     string           `json:"row_filter_predicate,omitempty"`
+	Rewritten     string           `json:"rewritten_sql,omitempty"`
+	Findings      []checkedFinding `json:"findings,omitempty"`
+	Notes         []string         `json:"notes,omitempty"`
+}
+
+type maskedColumn struct {
+	Column string          `json:"column"`
+	Kind   policy.MaskKind `json:"kind"`
+}
+
+func (c policyCheckCommand) Run(out *output) error {
+	engine, err := readPolicy(c.Policy)
+	if err != nil {
+		return err
+	}
+	sql, err := readSQL(c.File)
+	if err != nil {
+		return err
+	}
+	sources, err := policy.Sources(sql)
+	if err != nil { // the engine says so in the words of a decision
+		sources = []policy.Source{{SQL: sql, Line: 1}}
+	}
+	checked := make([]checkedStatement, 0, len(sources))
+	blocked := 0
+	for _, s := range sources {
+		decided := checkStatement(engine, s)
+		if decided.Verdict == policy.Block {
+			blocked++
+		}
+		checked = append(checked, decided)
+	}
+	if c.JSON {
+		err = out.json(struct {
+			Statements []checkedStatement `json:"statements"`
+			Blocked    int                `json:"blocked"`
+		}{checked, blocked})
+		if err != nil {
+			return err
+		}
+	} else {
+		for _, s := range checked {
+			out.decision(s)
+		}
+	}
+	switch {
+	case blocked > 0:
+		return fmt.Errorf("%d of %s refused", blocked, count(len(checked), "statement"))
+	case !c.JSON:
+		out.printf("%s, none refused.\n", count(len(checked), "statement"))
+	}
+	return nil
+}
+
+func checkStatement(engine *policy.Engine, s policy.Source) checkedStatement {
+	d := engine.Evaluate(s.SQL)
+	checked := checkedStatement{
+		Line: s.Line, Statement: s.SQL, Verdict: d.Verdict, Rule: d.Rule, Reason: d.Reason, Hint: d.Hint,
+		Predicate: d.Predicate, Findings: checkedFindings(d.Findings), Notes: d.Notes,
+	}
+	for _, m := range d.MaskedColumns {
+		checked.MaskedColumns = append(checked.MaskedColumns, maskedColumn{m.Column, m.Kind})
+	}
+	if d.Verdict != policy.Block && d.SQL != s.SQL {
+		checked.Rewritten = d.SQL
+	}
+	return checked
+}
+
+// decision prints what a person reads of one statement.
+func (o *output) decision(s checkedStatement) {
+	color := "32" // green
+	switch s.Verdict {
+	case policy.Block:
+		color = "1;31"
+	case policy.Masked, policy.RowFilter:
+		color = "33"
+	}
+	verdict := fmt.Sprintf("%-10s", s.Verdict)
+	o.printf("%5d  %s  %s\n", s.Line, paint(o.colorOut, color, verdict), oneLine(s.Statement))
+	detail := func(name, text string) {
+		if text != "" {
+			o.printf("       %s %s\n", o.dim(name+":"), printable(text))
+		}
+	}
+	if s.Verdict == policy.Block {
+		detail(s.Rule, s.Reason)
+		detail("hint", s.Hint)
+		return
+	}
+	var masked []string
+	for _, m := range s.MaskedColumns {
+		masked = append(masked, m.Column+" ("+string(m.Kind)+")")
+	}
+	detail("masked", strings.Join(masked, ", "))
+	detail("filter", s.Predicate)
+	for _, f := range s.Findings {
+		detail(f.Severity, f.Message+" ("+f.Rule+")")
+	}
+}
+
+// readPolicy compiles a policy profile from a file of YAML, of which JSON is a
+// part.
+func readPolicy(file string) (*policy.Engine, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read policy: %w", err)
+	}
+	var document any
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, fmt.Errorf("read policy %s: %w", file, err)
+	}
+	asJSON, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("read policy %s: every key must be text: %w", file, err)
+	}
+	engine, err := api.CompilePolicy(asJSON)
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %s", file, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return engine, nil
+}
+
+func readSQL(file string) (string, error) {
+	if file == "-" {
+		text, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			return "", fmt.Errorf("read standard input: %w", err)
+		}
+		return string(text), nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read SQL: %w", err)
+	}
+	return string(text), nil
+}
+
+// oneLine is a statement as a list shows it. A control character of a file
+// must not reach the terminal.
+func oneLine(sql string) string {
+	const most = 100
+	text := []rune(printable(strings.Join(strings.Fields(sql), " ")))
+	if len(text) > most {
+		return string(text[:most-1]) + "…"
+	}
+	return string(text)
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

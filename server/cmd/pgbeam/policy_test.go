@@ -1,0 +1,140 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// file writes a text below a folder of the test.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const supportPolicy = `access_mode: read_only
+masking_rules:
+  - {table: public.customers, column: email, kind: redact}
+row_filters:
+  - {table: orders, predicate: tenant_id = 42}
+`
+
+func TestPolicyCheckDecidesEachStatement(t *testing.T) {
+	profile := file(t, "support.yaml", supportPolicy)
+	sql := file(t, "queries.sql", "select 1;\n-- addresses\nselect email from customers;\nselect id from orders;\ndelete from orders where id = 1;\n")
+	status, stdout, stderr := runs(t, nil, "policy", "check", sql, "--policy", profile)
+	if status != 1 || !strings.Contains(stderr, "1 of 4 statements refused") {
+		t.Errorf("%d: %s", status, stderr)
+	}
+	for _, want := range []string{
+		"    1  allow       select 1\n", "    3  mask        select email from customers\n", "masked: email (redact)\n",
+		"    4  row-filter  select id from orders\n", "    5  block       delete from orders where id = 1\n", "read_only: blocked by PgBeam policy", "hint: ",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, "\x1b") {
+		t.Error("colours appear where there is no terminal")
+	}
+}
+
+func TestPolicyCheckForAPipeline(t *testing.T) {
+	profile := file(t, "support.json", `{"masking_rules": [{"table": "customers", "column": "email", "kind": "hash"}]}`)
+	for sql, want := range map[string]struct {
+		status  int
+		verdict string
+		rule    string
+	}{
+		"select email from customers":               {0, "mask", "ok"},
+		"select 1 from customers where email = 'x'": {1, "block", "masked_column_predicate"},
+		"selec 1": {1, "block", "parse_error"},
+	} {
+		status, stdout, _ := runs(t, nil, "policy", "check", "--json", "--policy", profile, file(t, "q.sql", sql))
+		var got struct {
+			Statements []struct {
+				Line                           int
+				Statement, Verdict, Rule, Hint string
+				MaskedColumns                  []map[string]string `json:"masked_columns"`
+			}
+			Blocked int
+		}
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+			t.Fatalf("%s: %v in %s", sql, err, stdout)
+		}
+		if status != want.status || got.Blocked != want.status || len(got.Statements) != 1 {
+			t.Fatalf("%s ends with %d: %s", sql, status, stdout)
+		}
+		s := got.Statements[0]
+		if s.Line != 1 || s.Statement != sql || s.Verdict != want.verdict || s.Rule != want.rule || (s.Hint == "") != (want.status == 0) {
+			t.Errorf("%s: %s", sql, stdout)
+		}
+		if want.verdict == "mask" && (len(s.MaskedColumns) != 1 || s.MaskedColumns[0]["kind"] != "hash") {
+			t.Errorf("%s: %s", sql, stdout)
+		}
+	}
+}
+
+// A file must not write to the terminal of who checks it.
+func TestPolicyCheckShowsNoControlCharacters(t *testing.T) {
+	_, stdout, _ := runs(t, nil, "policy", "check", file(t, "q.sql", "select '\x1b]0;owned\a'"), "--policy", file(t, "p.yaml", "access_mode: read_only"))
+	if strings.ContainsAny(stdout, "\x1b\a") {
+		t.Errorf("%q", stdout)
+	}
+}
+
+func TestPolicyCheckExplainsAWrongPolicy(t *testing.T) {
+	sql := file(t, "q.sql", "select 1")
+	for text, want := range map[string]string{
+		"acces_mode: read_only": "access_mode",
+		"row_filters: [{table: orders, predicate: 'tenant_id ='}]": "row_filters[0].predicate: ",
+		"table_allowlist: ['a b']":                                 "table_allowlist[0]: ",
+		"- access_mode":                                            "a policy is a list of fields",
+		"a: [":                                                     "yaml: ",
+	} {
+		status, stdout, stderr := runs(t, nil, "policy", "check", sql, "--policy", file(t, "p.yaml", text))
+		if status != 1 || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%q: %d, %s%s", text, status, stdout, stderr)
+		}
+	}
+	if status, _, stderr := runs(t, nil, "policy", "check", sql); status != 2 || !strings.Contains(stderr, "--policy") {
+		t.Errorf("without a policy: %d, %s", status, stderr)
+	}
+	if status, _, stderr := runs(t, nil, "policy", "check", "missing.sql", "--policy", file(t, "p.yaml", "{}")); status != 1 || !strings.Contains(stderr, "missing.sql") {
+		t.Errorf("without the file: %d, %s", status, stderr)
+	}
+}
+
+func TestMigrationsLint(t *testing.T) {
+	unsafe := file(t, "0042.sql", "create table a (id int);\ncreate index on orders\n  (status);\nalter table orders rename to purchases;")
+	status, stdout, stderr := runs(t, nil, "migrations", "lint", unsafe)
+	if status != 1 || !strings.Contains(stderr, "the migration is unsafe: 2 findings, 1 error") {
+		t.Errorf("%d: %s", status, stderr)
+	}
+	for _, want := range []string{"error    missing_concurrently\n         create index on orders (status)\n", "warning  rename_table\n", "hint: use CREATE INDEX CONCURRENTLY"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	var report struct {
+		Safe     bool
+		Findings []struct{ Rule string }
+	}
+	status, stdout, _ = runs(t, nil, "migrations", "lint", "--json", unsafe)
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != 1 || report.Safe || len(report.Findings) != 2 {
+		t.Errorf("%d: %s", status, stdout)
+	}
+	safe := file(t, "0043.sql", "create index concurrently on orders (status)")
+	if status, stdout, stderr = runs(t, nil, "migrations", "lint", safe); status != 0 || !strings.Contains(stdout, "The migration is safe") {
+		t.Errorf("%d: %s%s", status, stdout, stderr)
+	}
+	if status, stdout, _ = runs(t, nil, "migrations", "lint", "--json", safe); status != 0 || strings.TrimSpace(stdout) != `{"safe":true,"findings":[]}` {
+		t.Errorf("%d: %s", status, stdout)
+	}
+}
