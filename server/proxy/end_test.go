@@ -66,7 +66,7 @@ func endings() []ending {
 				if err != nil {
 					return err
 				}
-				p.Rules.MaxRows = 5
+				p.Rules.BudgetQueriesPerDay = 5
 				return tx.Policies().Update(p)
 			})
 		}},

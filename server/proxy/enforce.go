@@ -18,10 +18,8 @@ func unenforced(r store.PolicyRules) []string {
 	}
 	add(r.BudgetQueriesPerHour != 0, "budget_queries_per_hour")
 	add(r.BudgetQueriesPerDay != 0, "budget_queries_per_day")
-	add(r.MaxRows != 0, "max_rows")
 	add(r.WriteMode != "" && r.WriteMode != "normal", "write_mode "+r.WriteMode)
 	add(r.ApprovalMode != "" && r.ApprovalMode != "off", "approval_mode "+r.ApprovalMode)
-	add(r.MigrationSafety != "" && r.MigrationSafety != "off", "migration_safety "+r.MigrationSafety)
 	add(r.EgressBytesPerDay != 0, "egress_bytes_per_day")
 	add(r.MaxAffectedRows != 0, "max_affected_rows")
 	return names

@@ -163,7 +163,7 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 			done += wire.HeaderSize
 		default:
 			if h.Type == wire.Sync {
-				p.expect(h.Type, nil)
+				p.expect(reply{kind: h.Type})
 				p.statements.batch++
 				p.portals.batch++
 			}
@@ -252,7 +252,7 @@ func (p *enforcePump) query(body []byte) error {
 		return nil
 	}
 	p.altering(v.alters())
-	p.expect(wire.Query, nil)
+	p.expect(reply{kind: wire.Query, notices: v.notices(), rows: p.caps(v)})
 	p.note(wire.Query)
 	p.out = wire.AppendQuery(p.out, v.sql)
 	return nil
@@ -348,7 +348,11 @@ func (p *enforcePump) execute(body []byte) error {
 		return nil
 	}
 	p.altering(alters)
-	p.expect(wire.Execute, p.portals.nulls(string(portal)))
+	next := reply{kind: wire.Execute, nulls: p.portals.nulls(string(portal)), rows: p.portalCap(string(portal), list)}
+	if len(list) > 0 {
+		next.notices = list[len(list)-1].notices
+	}
+	p.expect(next)
 	p.note(wire.Execute)
 	p.out = wire.AppendBody(p.out, wire.Execute, body)
 	return nil
@@ -423,7 +427,7 @@ func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
 	p.refusals[number] = why
 	p.mu.Unlock()
 	if typ == wire.Query {
-		p.expect(typ, nil)
+		p.expect(reply{kind: typ})
 	}
 	p.note(typ)
 	if typ == wire.Query {
@@ -435,10 +439,10 @@ func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
 
 // expect notes what an answer is to come for. Like note, it is called before
 // the frame is sent.
-func (p *enforcePump) expect(typ byte, nulls []int) {
+func (p *enforcePump) expect(next reply) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.replies.sent(&p.ledger, reply{typ, nulls})
+	p.replies.sent(&p.ledger, next)
 }
 
 // altering notes DDL on its way upstream.

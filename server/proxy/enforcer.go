@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -31,6 +32,7 @@ type enforcer struct {
 
 	statements, portals names
 	cursors             []*prepared // that SQL declared
+	fetched             *rowCap     // of them all
 	errors              int         // failures when everything was answered last
 
 	marker  string // starts the texts that stand upstream for refused ones
@@ -212,4 +214,76 @@ func (e *enforcer) ready(status byte) {
 	if e.of.ledger.empty() {
 		e.altered.Store(false)
 	}
+}
+
+// given counts a row and reports whether the client gets it. of.mu is held.
+func (e *enforcer) given() bool {
+	c := e.replies.cap()
+	return c == nil || c.next()
+}
+
+// notices are what the client is told about a permitted text when it has run.
+func (v verdict) notices() []byte {
+	var b []byte
+	for _, f := range v.Findings {
+		b = wire.AppendReport(b, wire.Report{
+			Severity: wire.SeverityNotice, Code: "00000", Message: fmt.Sprintf("migration safety: %s (%s). %s", f.Rule, f.Severity, f.Message), Hint: f.Hint,
+		})
+	}
+	return b
+}
+
+// givesRows reports whether the rows of a statement count against max_rows:
+// those that come out of tables.
+func givesRows(s *policy.Statement) bool { return s.Kind != policy.Show && s.Kind != policy.Explain }
+
+// caps are those of the statements of a text that runs now.
+func (e *enforcer) caps(v verdict) []*rowCap {
+	limit := e.ruling.profile.MaxRows
+	if limit == 0 {
+		return nil
+	}
+	list := make([]*rowCap, len(v.Statements))
+	for i := range v.Statements {
+		switch s := &v.Statements[i]; {
+		case s.Tag == "FETCH":
+			list[i] = e.cursorCap(limit)
+		case givesRows(s):
+			list[i] = &rowCap{max: limit}
+		}
+	}
+	return list
+}
+
+// cursorCap is the cap of the cursors of SQL, which count together until none
+// is open.
+func (e *enforcer) cursorCap(limit int) *rowCap {
+	if e.fetched == nil {
+		e.fetched = &rowCap{}
+	}
+	e.of.mu.Lock()
+	e.fetched.max = limit
+	e.of.mu.Unlock()
+	return e.fetched
+}
+
+// portalCap is the cap of what a portal gives, nil without one.
+func (e *enforcer) portalCap(portal string, list []*prepared) []*rowCap {
+	limit := e.ruling.profile.MaxRows
+	s := e.portals.byName[portal]
+	switch {
+	case limit == 0:
+		return nil
+	case s == nil || len(list) == 0 || slices.ContainsFunc(list, func(p *prepared) bool { return p.fetches }):
+		return []*rowCap{e.cursorCap(limit)}
+	case !slices.ContainsFunc(list, func(p *prepared) bool { return p.capped }):
+		return nil
+	}
+	if s.rows == nil {
+		s.rows = &rowCap{}
+	}
+	e.of.mu.Lock()
+	s.rows.max = limit
+	e.of.mu.Unlock()
+	return []*rowCap{s.rows}
 }

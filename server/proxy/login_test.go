@@ -205,9 +205,9 @@ func TestLoginThatMayNotBeUsed(t *testing.T) {
 func TestPolicyThatIsNotEnforcedRefusesTheLogin(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop")
-	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", MaxRows: 10, WriteMode: "rollback"})
+	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", BudgetQueriesPerDay: 10, WriteMode: "rollback"})
 	e := d.refused(d.as(l))
-	if e.Code != "0A000" || !strings.Contains(e.Message, "max_rows, write_mode rollback") || e.Hint == "" {
+	if e.Code != "0A000" || !strings.Contains(e.Message, "budget_queries_per_day, write_mode rollback") || e.Hint == "" {
 		t.Fatalf("got %s %q, hint %q", e.Code, e.Message, e.Hint)
 	}
 }
@@ -505,7 +505,7 @@ func TestRegionIsTold(t *testing.T) {
 func TestPassthroughUnderADefaultPolicyThatIsNotEnforced(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop")
-	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", MaxRows: 10})
+	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", BudgetQueriesPerDay: 10})
 	d.changeProject(p, func(p *store.Project) { p.DefaultPolicyID = l.PolicyID })
 	if e := d.refused(d.config(l.host, "postgres", postgres.Password, "postgres")); e.Code != "0A000" {
 		t.Fatalf("got %s %q", e.Code, e.Message)

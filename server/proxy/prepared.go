@@ -17,12 +17,14 @@ type prepared struct {
 	alters  bool
 	fetches bool                    // it runs a cursor
 	masks   map[int]policy.MaskKind // of its rows' columns
+	capped  bool                    // its rows count
+	notices []byte
 }
 
 func (v verdict) prepared(text []byte, under *engine) *prepared {
-	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE")}
+	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), notices: v.notices()}
 	if len(v.Statements) == 1 {
-		p.masks = v.Statements[0].Outputs
+		p.masks, p.capped = v.Statements[0].Outputs, givesRows(&v.Statements[0])
 	}
 	return p
 }
@@ -46,14 +48,15 @@ type slot struct {
 	may     []*prepared
 	last    []*prepared // what the last message made of it; nil after Close
 	touched bool
-	batch   int   // of last
-	nulls   []int // of a portal: columns of its rows that become NULL
+	batch   int     // of last
+	nulls   []int   // of a portal: columns of its rows that become NULL
+	rows    *rowCap // of a portal
 }
 
 // set notes that a name is made to stand for what p says.
 func (n *names) set(name string, p ...*prepared) {
 	s := n.touch(name)
-	s.last, s.nulls = p, nil
+	s.last, s.nulls, s.rows = p, nil, nil
 	for _, one := range p {
 		if !slices.ContainsFunc(s.may, func(have *prepared) bool { return have == one }) {
 			s.may = append(s.may, one)
@@ -149,6 +152,9 @@ func (e *enforcer) catchUp() {
 	if idle { // portals end with their transaction, cursors unless held
 		e.portals = names{batch: e.portals.batch}
 		e.cursors = slices.DeleteFunc(e.cursors, func(p *prepared) bool { return !strings.Contains(strings.ToLower(p.text), "hold") })
+		if len(e.cursors) == 0 {
+			e.fetched = nil
+		}
 	}
 }
 

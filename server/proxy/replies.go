@@ -16,9 +16,31 @@ import (
 // reply is something whose answer an enforcer waits for: a Query, an Execute
 // or a Sync.
 type reply struct {
-	kind  byte
-	nulls []int // columns of an Execute's rows that become NULL
+	kind    byte
+	nulls   []int // columns of an Execute's rows that become NULL
+	notices []byte
+	rows    []*rowCap // of its statements in their order; nil ones have no cap
 }
+
+// rowCap counts the rows of one result, which several Executes of a portal may
+// share, and several FETCHes.
+type rowCap struct {
+	max         int
+	seen, given int // given is of the command that runs
+	told        bool
+}
+
+// next counts a row, and reports whether the client gets it.
+func (c *rowCap) next() bool {
+	c.seen++
+	if c.seen > c.max {
+		return false
+	}
+	c.given++
+	return true
+}
+
+func (c *rowCap) truncated() bool { return c != nil && c.seen > c.max }
 
 // replies are in the order of their answers. They follow the same rules as
 // the ledger, and share its lock.
@@ -40,8 +62,14 @@ func (r *replies) received(typ byte) {
 	head := r.queue[0].kind
 	switch typ {
 	case wire.CommandComplete, wire.PortalSuspended, wire.EmptyQuery:
+		if c := r.cap(); c != nil {
+			c.given = 0
+		}
 		if head == wire.Execute {
 			r.queue = r.queue[1:]
+		} else if first := &r.queue[0]; typ == wire.CommandComplete {
+			first.notices = nil
+			first.rows = first.rows[min(1, len(first.rows)):]
 		}
 	case wire.ErrorResponse:
 		if head == wire.Query {
@@ -74,6 +102,42 @@ func (r *replies) nulls() []int {
 		return nil
 	}
 	return r.queue[0].nulls
+}
+
+// cap is that of the result whose rows come now, nil without one.
+func (r *replies) cap() *rowCap {
+	if len(r.queue) == 0 || len(r.queue[0].rows) == 0 {
+		return nil
+	}
+	return r.queue[0].rows[0]
+}
+
+// endsWithMore reports whether the end of the command that runs is not passed
+// on as it is.
+func (r *replies) endsWithMore() bool {
+	return len(r.queue) > 0 && (r.queue[0].notices != nil || r.cap().truncated())
+}
+
+// ended is what a client gets for the end of a command: what there is to say
+// first, and a count of the rows that it got.
+func (r *replies) ended(typ byte, body []byte) []byte {
+	out := append([]byte(nil), r.queue[0].notices...)
+	c := r.cap()
+	if !c.truncated() {
+		return wire.AppendBody(out, typ, body)
+	}
+	if !c.told {
+		c.told = true
+		out = wire.AppendReport(out, wire.Report{
+			Severity: wire.SeverityNotice, Code: "00000", Message: fmt.Sprintf("result truncated to %d rows by policy", c.max),
+		})
+	}
+	for _, tag := range []string{"SELECT ", "FETCH "} {
+		if typ == wire.CommandComplete && bytes.HasPrefix(body, []byte(tag)) {
+			body = fmt.Appendf(nil, "%s%d\x00", tag, c.given)
+		}
+	}
+	return wire.AppendBody(out, typ, body)
 }
 
 var errBody = errors.New("message ends in the middle of a field")
@@ -196,6 +260,8 @@ func (e *enforcer) wants(typ byte) bool {
 		return len(e.shield.masked) > 0
 	case wire.DataRow:
 		return e.replies.nulls() != nil
+	case wire.CommandComplete, wire.PortalSuspended:
+		return e.replies.endsWithMore()
 	}
 	return false
 }
@@ -208,6 +274,8 @@ func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
 		return e.failed(body), nil
 	case wire.NoticeResponse:
 		return terse(typ, body), nil
+	case wire.CommandComplete, wire.PortalSuspended:
+		return e.replies.ended(typ, body), nil
 	case wire.DataRow:
 		return nullify(body, e.replies.nulls())
 	case wire.RowDescription:

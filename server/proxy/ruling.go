@@ -32,6 +32,7 @@ func rulingOf(r store.PolicyRules) *ruling {
 		ReadOnly:        r.AccessMode != "read_write",
 		AllowStatements: r.AllowStatements, DenyStatements: r.DenyStatements,
 		TableAllowlist: r.TableAllowlist, TableDenylist: r.TableDenylist,
+		MaxRows: r.MaxRows, Migrations: r.MigrationSafety,
 	}
 	for _, m := range r.MaskingRules {
 		p.Masks = append(p.Masks, policy.Mask{Table: m.Table, Column: m.Column, Kind: policy.MaskKind(m.Kind)})
@@ -41,7 +42,8 @@ func rulingOf(r store.PolicyRules) *ruling {
 	}
 	lists := len(p.TableAllowlist)+len(p.TableDenylist)+len(p.Masks)+len(p.Filters) > 0
 	kinds := len(p.AllowStatements)+len(p.DenyStatements) > 0
-	if !p.ReadOnly && !lists && !kinds && r.StatementTimeoutMs == 0 {
+	lints := p.Migrations != "" && p.Migrations != "off"
+	if !p.ReadOnly && !lists && !kinds && !lints && p.MaxRows == 0 && r.StatementTimeoutMs == 0 {
 		return nil
 	}
 	text, err := json.Marshal(p)

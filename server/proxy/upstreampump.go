@@ -21,6 +21,7 @@ type upstreamPump struct {
 
 	whole     []byte // a frame that is too long for the buffer and was needed whole
 	wholeType byte
+	cutting   bool // the frame that scan is in is not for the client
 	severed   bool // the client is at a boundary, and gets nothing more of the upstream's
 }
 
@@ -144,7 +145,10 @@ func (p *upstreamPump) account() (done int, err error) {
 	for done < len(data) {
 		if !p.scan.AtBoundary() {
 			n := p.scan.Skip(data[done:])
-			if p.whole != nil {
+			if p.cutting {
+				p.cut(done, done+n)
+				p.cutting = !p.scan.AtBoundary()
+			} else if p.whole != nil {
 				if err := p.gather(data[done:done+n], edit{from: done, to: done + n}); err != nil {
 					return done + n, err
 				}
@@ -169,6 +173,9 @@ func (p *upstreamPump) account() (done int, err error) {
 		done += wire.HeaderSize
 		body := data[done:min(len(data), done+h.Body)]
 		switch {
+		case h.Type == wire.DataRow && p.enforcer != nil && !p.enforcer.given():
+			p.cut(from, done)
+			p.cutting = h.Body > 0
 		case wanted && len(body) == h.Body:
 			if err := p.replace(h.Type, body, edit{from: from, to: done + h.Body}); err != nil {
 				return done, p.sever(edit{from: from, to: done}, err)
@@ -247,7 +254,7 @@ func (p *upstreamPump) write(b []byte) bool {
 // be told something, as far as that works within the time of a farewell.
 // writing must be held.
 func (p *upstreamPump) finishFrame() bool {
-	if p.scan.AtBoundary() || p.severed {
+	if p.scan.AtBoundary() || p.severed || p.cutting || p.whole != nil {
 		return true
 	}
 	_ = p.upstream.SetReadDeadline(time.Now().Add(farewell / 2))
@@ -324,6 +331,15 @@ func (p *upstreamPump) gather(more []byte, cut edit) error {
 	cut.with = with
 	p.edits = append(p.edits, cut)
 	return nil
+}
+
+// cut keeps bytes of the buffer from the client.
+func (p *upstreamPump) cut(from, to int) {
+	if last := len(p.edits) - 1; last >= 0 && p.edits[last].to == from && p.edits[last].with == nil {
+		p.edits[last].to = to
+		return
+	}
+	p.edits = append(p.edits, edit{from: from, to: to})
 }
 
 // sever ends what the client gets where a frame begins that it must not see.
