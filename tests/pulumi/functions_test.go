@@ -20,7 +20,7 @@ func TestProgramsRefuseUnsafeMigrationsAndLaxPolicies(t *testing.T) {
 	})["project"].(map[string]any)["id"].(string)
 
 	migration := "drop table orders"
-	masks := []any{}
+	masks := pulumi.Array{}
 	var seen []string // by the program
 	stack := inline(t, func(ctx *pulumi.Context) error {
 		var report struct {
@@ -41,7 +41,7 @@ func TestProgramsRefuseUnsafeMigrationsAndLaxPolicies(t *testing.T) {
 		}
 		if err := ctx.Invoke("pgbeam:index:evaluatePolicy", pulumi.Map{
 			"projectId": pulumi.String(project),
-			"policy":    untyped(map[string]any{"name": "support", "maskingRules": masks}),
+			"policy":    pulumi.Map{"name": pulumi.String("support"), "maskingRules": masks},
 			"sql":       pulumi.String("select id from customers where email = 'a@example.com'"),
 		}, &decision); err != nil {
 			return err
@@ -62,7 +62,7 @@ func TestProgramsRefuseUnsafeMigrationsAndLaxPolicies(t *testing.T) {
 	refused("unsafe migration: drop_table")
 	migration = "alter table orders add column note text"
 	refused("lax policy: verdict allow")
-	masks = mask("customers", "email", "redact")
+	masks = append(masks, pulumi.StringMap{"table": pulumi.String("customers"), "column": pulumi.String("email"), "kind": pulumi.String("redact")})
 	if said, err := stack.preview(t); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
