@@ -10,7 +10,7 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
 )
 
-// paths finds the objects of the API behind the resources of a stack.
+// path is where the API has the object behind a resource of a stack.
 func path(r harness.Resource) string {
 	text := func(name string) string { s, _ := r.Outputs[name].(string); return s }
 	project := "/v1/projects/" + text("projectId")

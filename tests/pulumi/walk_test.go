@@ -185,7 +185,7 @@ func plan(t *testing.T, s *harness.Stack) map[string][]step {
 	return out
 }
 
-// planned checks that the plan does to the resource of an edit what the table
+// check checks that the plan does to the resource of an edit what the table
 // of replacement triggers says, because of that property, and nothing else.
 func (e edit) check(t *testing.T, steps []step) {
 	t.Helper()
@@ -330,7 +330,7 @@ func (e edit) applied(w *walk, before, after map[string]any, id string) {
 	}
 }
 
-// stackID is the id of a resource in the state that `seen` last read.
+// stackID is the id of a resource in the state.
 func (w *walk) stackID(name string) string { return w.ids()[name] }
 
 // reference resolves ${name.property} against the state.
