@@ -445,12 +445,8 @@ func TestClientThatDoesNotReadIsHeldBack(t *testing.T) {
 		return scalar[bool](t, obs, "select coalesce((select wait_event = 'ClientWrite' from pg_stat_activity where pid = $1), false)", pid)
 	})
 	// And such a client does not keep its session.
-	changed := time.Now()
 	d.change(l, func(c *store.Credential) { c.Status = "disabled" })
 	wantNoBackend(t, pid)
-	if took := time.Since(changed); took > 5*time.Second {
-		t.Fatalf("it took %v", took)
-	}
 }
 
 func TestHalfClosedClientStillGetsItsAnswer(t *testing.T) {
