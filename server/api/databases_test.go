@@ -136,7 +136,7 @@ func TestConnectionTestReportsAndNeverFails(t *testing.T) {
 	dir := t.TempDir()
 	pg, err := localpg.Start(t.Context(), localpg.Options{Dir: dir, Password: "postgres-s3cret"})
 	if err != nil {
-		t.Skipf("no PostgreSQL here: %v", err)
+		t.Fatalf("start PostgreSQL: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := pg.Stop(); err != nil {

@@ -351,7 +351,7 @@ func TestStatementOfAClientThatWasKilledIsCancelled(t *testing.T) {
 	l := d.credential(d.project("shop"), nil)
 	bin, err := exec.LookPath("psql")
 	if err != nil {
-		t.Skip("no psql")
+		t.Fatal("psql is missing: install the PostgreSQL client")
 	}
 	host, port, _ := net.SplitHostPort(d.addr)
 	cmd := exec.Command(bin, "-X", "-w", "-At", "host="+l.host+" hostaddr="+host+" port="+port+" user="+l.PgUsername+" dbname=postgres sslmode=require")

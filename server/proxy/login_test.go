@@ -51,7 +51,7 @@ func psql(t *testing.T, d *deployment, l login, more string, args ...string) (st
 	t.Helper()
 	bin, err := exec.LookPath("psql")
 	if err != nil {
-		t.Skip("no psql")
+		t.Fatal("psql is missing: install the PostgreSQL client")
 	}
 	host, port, _ := strings.Cut(d.addr, ":")
 	dsn := "host=" + l.host + " hostaddr=" + host + " port=" + port + " user=" + l.PgUsername + " dbname=postgres " + more
