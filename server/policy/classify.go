@@ -302,8 +302,10 @@ func transactionClass(n *pg.TransactionStmt) class {
 		return class{Transaction, "START TRANSACTION", false, nil}
 	case pg.TransactionStmtKind_TRANS_STMT_COMMIT:
 		return class{Transaction, "COMMIT", false, nil}
-	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK, pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
+	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK:
 		return class{Transaction, "ROLLBACK", false, nil}
+	case pg.TransactionStmtKind_TRANS_STMT_ROLLBACK_TO:
+		return class{Transaction, "ROLLBACK TO", false, nil}
 	case pg.TransactionStmtKind_TRANS_STMT_SAVEPOINT:
 		return class{Transaction, "SAVEPOINT", false, nil}
 	case pg.TransactionStmtKind_TRANS_STMT_RELEASE:

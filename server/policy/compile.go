@@ -16,6 +16,9 @@ func Compile(profile Profile, catalog *Catalog) (*Engine, error) {
 	if err := e.compileRules(); err != nil {
 		return nil, err
 	}
+	if profile.RollBack {
+		e.rewriters = append(e.rewriters, rollBack{})
+	}
 	return e, nil
 }
 

@@ -75,6 +75,9 @@ func (e *Engine) Evaluate(sql string) (d *Decision) {
 			}
 		}
 	}
+	if i, r := e.checkTransactions(statements); r != nil {
+		return r.blocked(outs(statements), i)
+	}
 	findings, r := e.checkMigration(sql, statements)
 	if r != nil {
 		d := r.blocked(outs(statements), 0)
@@ -104,7 +107,7 @@ func (e *Engine) check(s *statement, b *batch) *refusal {
 	e.resolve(s, b)
 	s.describe()
 	for _, check := range []func(*statement) *refusal{
-		e.checkFloor, e.checkAccess, e.checkStatements, e.checkRelations, e.checkFunctions, e.checkSettings, e.checkCaps,
+		e.checkFloor, e.checkAccess, e.checkStatements, e.checkRelations, e.checkFunctions, e.checkSettings, e.checkSavepoint, e.checkCaps,
 	} {
 		if r := check(s); r != nil {
 			return r

@@ -20,6 +20,9 @@ type Profile struct {
 	MaxRows         int
 	MaxAffectedRows int
 	Migrations      string // off, warn, block
+	// RollBack: nothing is ever committed. The wire runs what stands outside a
+	// transaction in one that it rolls back; COMMIT becomes ROLLBACK.
+	RollBack bool
 }
 
 // Ruled says whether p has rules about relations. Such a profile holds on the
