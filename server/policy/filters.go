@@ -32,6 +32,10 @@ func compileFilters(filters []Filter) ([]*compiledFilter, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
+		// Without the parentheses around it: "a) or (b" must not pass.
+		if _, err := parse("SELECT WHERE " + f.Predicate); err != nil {
+			return nil, fmt.Errorf("%s: want one expression, with balanced parentheses", field)
+		}
 		c := &compiledFilter{table: p, text: f.Predicate, field: field, columns: make(map[string]bool)}
 		if err := c.inspect(expr); err != nil {
 			return nil, fmt.Errorf("%s: %w", field, err)

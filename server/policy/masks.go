@@ -51,10 +51,11 @@ func compileMasks(masks []Mask, catalog *Catalog) ([]compiledMask, error) {
 		default:
 			return nil, fmt.Errorf("masking_rules[%d].kind: %q is none of redact, null, hash", i, m.Kind)
 		}
-		if m.Column == "" {
-			return nil, fmt.Errorf("masking_rules[%d].column: it is empty", i)
+		column, err := columnName(m.Column)
+		if err != nil {
+			return nil, fmt.Errorf("masking_rules[%d].column: %w", i, err)
 		}
-		c := compiledMask{table: p, column: lower(m.Column), kind: m.Kind}
+		c := compiledMask{table: p, column: lower(column), kind: m.Kind}
 		for _, have := range out {
 			if have.table.name == p.name && have.table.schema == p.schema && have.column == c.column && have.kind != c.kind {
 				return nil, fmt.Errorf("masking_rules[%d]: column %q of %q is already masked as %s", i, m.Column, m.Table, have.kind)
@@ -63,6 +64,21 @@ func compileMasks(masks []Mask, catalog *Catalog) ([]compiledMask, error) {
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// columnName reads a column's name as a rule has it, in quotes or without.
+func columnName(text string) (string, error) {
+	if text == "" {
+		return "", fmt.Errorf("it is empty")
+	}
+	if text[0] != '"' {
+		return text, nil
+	}
+	name, tail, err := identifier(text)
+	if err == nil && tail != "" {
+		err = fmt.Errorf("want one column name")
+	}
+	return name, err
 }
 
 // maskText is the SQL of the expression that stands for a masked column.

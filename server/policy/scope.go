@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -59,7 +61,7 @@ func (s shape) find(name string) (c column, found, unsure bool) {
 			c, found = have, true
 		}
 	}
-	if kind := s.hidden[name]; kind != "" {
+	if kind := cmp.Or(s.hidden[name], s.hidden[lower(name)]); kind != "" { // rules match without regard to case
 		return column{name: name, mask: kind}, true, false
 	}
 	return c, found, s.open && !found
