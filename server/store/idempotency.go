@@ -94,5 +94,5 @@ func (tx *tx) sweep() error {
 	if _, err := tx.exec("DELETE FROM connection_reports WHERE reported_at <= ?", now.Add(-reportedWithin).UnixMicro()); err != nil {
 		return fmt.Errorf("remove stale connection reports: %w", err)
 	}
-	return nil
+	return tx.sweepBudgets()
 }

@@ -20,6 +20,10 @@ type engine interface {
 	reader() *sql.DB
 	writeOptions() *sql.TxOptions
 	readIsolation() sql.IsolationLevel
+	// rowOptions are for transactions that one row's lock puts in order.
+	rowOptions() *sql.TxOptions
+	// clock tells the time that is the same for all processes of this store.
+	clock(tx *tx) (time.Time, error)
 	// bind writes a statement's question marks as the engine wants them.
 	bind(query string) string
 	// retryable reports whether an error asks to run the transaction again.

@@ -68,6 +68,17 @@ func (e *postgresEngine) writeOptions() *sql.TxOptions {
 
 func (e *postgresEngine) readIsolation() sql.IsolationLevel { return sql.LevelRepeatableRead }
 
+func (e *postgresEngine) rowOptions() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
+}
+
+// clock is the server's: the machines of a deployment need not agree.
+func (e *postgresEngine) clock(tx *tx) (time.Time, error) {
+	var micros int64
+	err := tx.row("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)", nil, &micros)
+	return time.UnixMicro(micros), err
+}
+
 func (e *postgresEngine) bind(query string) string {
 	if b, ok := e.bound.Load(query); ok {
 		return b.(string)

@@ -74,12 +74,16 @@ func (e *sqliteEngine) writer() *sql.DB                   { return e.w }
 func (e *sqliteEngine) reader() *sql.DB                   { return e.r }
 func (e *sqliteEngine) writeOptions() *sql.TxOptions      { return nil }
 func (e *sqliteEngine) readIsolation() sql.IsolationLevel { return sql.LevelDefault }
+func (e *sqliteEngine) rowOptions() *sql.TxOptions        { return nil }
 func (e *sqliteEngine) bind(query string) string          { return query }
 
 func (e *sqliteEngine) retryable(err error) bool {
 	var se *sqlite.Error
 	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
 }
+
+// The processes of a SQLite file are on one machine.
+func (e *sqliteEngine) clock(tx *tx) (time.Time, error) { return tx.now(), nil }
 
 // There is one writer at a time, so nothing is left to order.
 func (e *sqliteEngine) queue(context.Context, *sql.Conn) (func(), error) { return func() {}, nil }

@@ -66,6 +66,15 @@ type Store interface {
 	// change knows when the answer comes that no session still overlooks it.
 	// fn must neither block nor use the store.
 	OnChange(fn func(Change)) (stop func())
+	// LeaseBudget takes units of a budget, in whole or not at all: an error, a
+	// *BudgetExhaustedError among them, leaves everything uncounted, unless it
+	// hides a commit whose answer was lost. However many processes ask, no
+	// window ever grants more than its limit. It is no configuration change.
+	LeaseBudget(ctx context.Context, r BudgetRequest) (BudgetLease, error)
+	// ReturnBudget gives back l.Units of a lease, at most once each: after an
+	// error they may or may not count as used, and must not be given again. In
+	// a window that is over they have lapsed.
+	ReturnBudget(ctx context.Context, l BudgetLease) error
 	// Reseal seals everything that is still sealed under an older encryption
 	// key with the primary one, and returns how many values that were.
 	Reseal(ctx context.Context) (int, error)
