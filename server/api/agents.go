@@ -160,19 +160,17 @@ func (s *server) issueSecrets(c *call, p store.Project, a *store.Credential) (co
 	}, nil
 }
 
-// primaryDatabase names the oldest database of a project whose role is
-// primary: it is what a credential's connection string leads to.
+// primaryDatabase names the database that a credential's connection string
+// leads to.
 func (c *call) primaryDatabase(projectID string) (string, error) {
-	databases, _, _, err := c.tx.Databases().List(projectID, store.Page{})
+	d, err := c.primary(projectID)
 	if err != nil {
 		return "", err
 	}
-	for _, d := range databases {
-		if d.Role == "primary" {
-			return d.Name, nil
-		}
+	if d == nil {
+		return "", wrongState("project %s has no primary database that a connection string could lead to; add one first", projectID)
 	}
-	return "", wrongState("project %s has no primary database that a connection string could lead to; add one first", projectID)
+	return d.Name, nil
 }
 
 // checkCredentialQuota counts the credentials of the whole organization.

@@ -9,6 +9,7 @@
 package api
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 
 	contract "github.com/pgbeam/pulumi-pgbeam/schema/api"
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
+	"github.com/pgbeam/pulumi-pgbeam/server/pool"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
@@ -41,6 +43,8 @@ type Config struct {
 	// AllowPrivateWebhooks admits webhook receivers on loopback and private
 	// addresses, and plain HTTP to them.
 	AllowPrivateWebhooks bool
+	// UpstreamRoots verify the certificates of databases; nil is the system's.
+	UpstreamRoots *x509.CertPool
 	// RateLimit is per key; the zero value is no limit.
 	RateLimit RateLimit
 	// Now is the clock; time.Now when nil.
@@ -59,6 +63,7 @@ type server struct {
 	operations map[string]*operation
 	limits     *limiters
 	touches    touchLog
+	catalogs   catalogs
 }
 
 var _ contract.StrictServerInterface = (*server)(nil)
@@ -105,6 +110,7 @@ func New(config Config) (http.Handler, error) {
 		operations: operations,
 		limits:     newLimiters(config.RateLimit, config.Now),
 	}
+	s.catalogs = catalogs{dialer: pool.NewDialer(), target: s.target}
 	strict := contract.NewStrictHandlerWithOptions(s, nil, contract.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failCall,
 		ResponseErrorHandlerFunc: failCall,
@@ -117,6 +123,8 @@ func New(config Config) (http.Handler, error) {
 	operations["POST /v1/projects/{project_id}/domains/{domain_id}/verify"].outside = s.lookUpDomain
 	operations["POST /v1/projects/{project_id}/migrations:lint"].outside = s.lint
 	operations["POST /v1/projects/{project_id}/policy-evaluations"].outside = s.evaluate
+	operations["POST /v1/projects/{project_id}/policies"].outside = s.schemaToSave
+	operations["PUT /v1/projects/{project_id}/policies/{policy_id}"].outside = s.schemaToSave
 	return s, nil
 }
 

@@ -123,6 +123,21 @@ func (c *call) database(projectID, id string) (store.Project, store.Database, er
 	return p, d, missing(err, "database", id)
 }
 
+// primary finds the oldest database of a project whose role is primary, nil
+// if there is none.
+func (c *call) primary(projectID string) (*store.Database, error) {
+	databases, _, _, err := c.tx.Databases().List(projectID, store.Page{})
+	if err != nil {
+		return nil, err
+	}
+	for i := range databases {
+		if databases[i].Role == "primary" {
+			return &databases[i], nil
+		}
+	}
+	return nil, nil
+}
+
 // newDatabase makes the record of a request; path leads to its fields.
 func newDatabase(projectID string, in contract.CreateDatabaseRequest, now time.Time, path string) (store.Database, []fieldError) {
 	d := store.Database{

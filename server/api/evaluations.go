@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	contract "github.com/pgbeam/pulumi-pgbeam/schema/api"
@@ -32,12 +33,13 @@ func profileOf(r store.PolicyRules) policy.Profile {
 }
 
 // compileRules checks rules beyond their form: predicates must be SQL, and
-// rules must not contradict each other. Databases are not asked.
-func compileRules(r store.PolicyRules) (*policy.Engine, []fieldError) {
+// rules must not contradict each other. With a schema, which may be nil,
+// predicates must bind to the columns of the tables that are there already.
+func compileRules(r store.PolicyRules, schema *policy.Catalog) (*policy.Engine, []fieldError) {
 	if wrong := checkRules(r); len(wrong) > 0 {
 		return nil, wrong
 	}
-	engine, err := policy.Compile(profileOf(r), nil)
+	engine, err := policy.Compile(profileOf(r), schema)
 	if err != nil {
 		field, reason, _ := strings.Cut(err.Error(), ": ")
 		return nil, []fieldError{{field, reason}}
@@ -45,38 +47,83 @@ func compileRules(r store.PolicyRules) (*policy.Engine, []fieldError) {
 	return engine, nil
 }
 
-// evaluate decides about a text under a policy of the project or a draft. It
-// may take a while, which no transaction should last.
+// evaluate decides about a text under a policy of the project or a draft, as
+// the proxy would: with the schema of the primary database, where the policy
+// needs it and the database tells. It may take a while, which no transaction
+// should last.
 func (s *server) evaluate(ctx context.Context, c *call) (any, error) {
 	var in contract.DryEvalInput
 	if err := json.Unmarshal(c.body, &in); err != nil {
 		return nil, fmt.Errorf("decode evaluation: %w", err)
 	}
 	var rules store.PolicyRules
-	err := s.store.View(ctx, func(tx store.Tx) (err error) {
-		c.tx = tx
+	database, err := s.withPrimary(ctx, c, func() (err error) {
 		rules, err = c.rulesToTry(&in)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	engine, wrong := compileRules(rules)
+	draft := in.Policy != nil
+	engine, wrong := compileRules(rules, nil)
 	if len(wrong) > 0 {
-		if in.Policy == nil { // saved by a version that checked less
-			return nil, invalid(fieldError{"policy_id", fmt.Sprintf("this policy cannot be evaluated: %s: %s", wrong[0].Field, wrong[0].Detail)})
+		return nil, cannotEvaluate(draft, wrong)
+	}
+	var schema known
+	if profileOf(rules).NeedsCatalog() {
+		schema = s.catalogs.of(ctx, c.path["project_id"], database)
+	}
+	if schema.catalog != nil {
+		if engine, wrong = compileRules(rules, schema.catalog); len(wrong) > 0 {
+			if draft {
+				return nil, cannotEvaluate(draft, wrong)
+			}
+			return unenforceable(wrong), nil
 		}
-		for i := range wrong {
-			wrong[i].Field = "policy." + wrong[i].Field
-		}
-		return nil, invalid(wrong...)
 	}
 	decision := engine.Evaluate(in.SQL)
 	out := decisionOut(in.SQL, decision)
-	if notes := append(decision.Notes, sessionNotes(rules, decision)...); len(notes) > 0 {
+	notes := append(schemaNotes(engine, schema, decision.Notes), sessionNotes(rules, decision)...)
+	if len(notes) > 0 {
 		out.Notes = &notes
 	}
 	return out, nil
+}
+
+// cannotEvaluate refuses a draft, or a policy that was saved by a version that
+// checked less.
+func cannotEvaluate(draft bool, wrong []fieldError) error {
+	if !draft {
+		return invalid(fieldError{"policy_id", fmt.Sprintf("this policy cannot be evaluated: %s: %s", wrong[0].Field, wrong[0].Detail)})
+	}
+	for i := range wrong {
+		wrong[i].Field = "policy." + wrong[i].Field
+	}
+	return invalid(wrong...)
+}
+
+// unenforceable is the decision about every statement while a saved policy
+// does not fit the schema any more: the proxy lets none pass.
+func unenforceable(wrong []fieldError) contract.DryEvalResult {
+	return contract.DryEvalResult{
+		Verdict: contract.DryEvalResultVerdict(policy.Block),
+		Rule:    "row_filter_unsafe",
+		Reason:  fmt.Sprintf("blocked by PgBeam policy: the policy cannot be applied: %s: %s", wrong[0].Field, wrong[0].Detail),
+		Hint:    new("Ask your operator to correct the policy."),
+	}
+}
+
+// schemaNotes adds to the engine's notes what became of the schema: why it is
+// not known, or which rules are about nothing in it.
+func schemaNotes(e *policy.Engine, schema known, notes []string) []string {
+	if schema.missing != "" {
+		notes = slices.DeleteFunc(slices.Clone(notes), func(n string) bool { return n == policy.ByNamesAlone })
+		return append(notes, policy.ByNamesAlone+": "+schema.missing)
+	}
+	for _, m := range e.Unmatched() {
+		notes = append(notes, m.Field+": "+m.Reason)
+	}
+	return notes
 }
 
 // rulesToTry are those of the policy or the draft that a request names.

@@ -39,7 +39,7 @@ func CompilePolicy(document []byte) (*policy.Engine, error) {
 	}
 	rules := defaultRules
 	rulesIn(&rules, &in)
-	engine, wrong := compileRules(rules)
+	engine, wrong := compileRules(rules, nil)
 	if len(wrong) > 0 {
 		return nil, mistakes(wrong)
 	}

@@ -34,15 +34,7 @@ func (s *server) dialDatabase(ctx context.Context, c *call) (any, error) {
 	limited, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	start := time.Now()
-	upstream, err := pool.Dial(limited, pool.Target{
-		Host:          d.Host,
-		Port:          d.Port,
-		Database:      d.Name,
-		User:          d.Username,
-		Password:      d.Password,
-		SSLMode:       d.SSLMode,
-		RuntimeParams: map[string]string{"application_name": "pgbeam"},
-	})
+	upstream, err := pool.Dial(limited, s.target(d))
 	if err != nil {
 		if ctx.Err() != nil { // the caller went away: nothing was learned
 			return nil, ctx.Err()
@@ -58,6 +50,20 @@ func (s *server) dialDatabase(ctx context.Context, c *call) (any, error) {
 		LatencyMs:     nullable.NewNullableWithValue(float32(elapsed.Microseconds()) / 1000),
 		ServerVersion: serverVersion(upstream.Greeting),
 	}, nil
+}
+
+// target is where the database itself is, for a login of ours.
+func (s *server) target(d store.Database) pool.Target {
+	return pool.Target{
+		Host:          d.Host,
+		Port:          d.Port,
+		Database:      d.Name,
+		User:          d.Username,
+		Password:      d.Password,
+		SSLMode:       d.SSLMode,
+		RuntimeParams: map[string]string{"application_name": "pgbeam", "client_encoding": "UTF8"},
+		Roots:         s.config.UpstreamRoots,
+	}
 }
 
 // TestDatabaseConnection reports what the attempt found. Only a request that

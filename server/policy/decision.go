@@ -103,6 +103,9 @@ func joined(a, b string) string {
 	return a + " AND " + b
 }
 
+// ByNamesAlone is the note of a decision that a schema could have changed.
+const ByNamesAlone = "decided by names alone, without the schema of the database"
+
 // notes say what only a running session can decide.
 func (e *Engine) notes(statements []*statement) []string {
 	var notes []string
@@ -118,7 +121,7 @@ func (e *Engine) notes(statements []*statement) []string {
 		}
 	}
 	if e.catalog == nil && e.ruled {
-		notes = append(notes, "decided by names alone: the schema of the database was not known")
+		notes = append(notes, ByNamesAlone)
 	}
 	return notes
 }

@@ -161,9 +161,13 @@ func (c serveCommand) Run(ctx context.Context, out *output) error {
 	}
 	defer s.Close()
 	if c.has("api") {
+		roots, err := c.upstreamRoots()
+		if err != nil {
+			return err
+		}
 		handler, err := api.New(api.Config{
 			Store: s, Endpoint: endpoint, Version: version, ImageSHA: revision(), Log: log, Plan: plan, Region: c.Region,
-			Resolver: c.DNSResolver, AllowPrivateWebhooks: c.AllowPrivateWebhooks,
+			Resolver: c.DNSResolver, AllowPrivateWebhooks: c.AllowPrivateWebhooks, UpstreamRoots: roots,
 			RateLimit: api.RateLimit{Requests: c.APIRate, Window: c.APIRateWindow},
 		})
 		if err != nil {
@@ -249,17 +253,27 @@ func (c serveCommand) newProxy(s store.Store, keys *secret.Keyring, endpoint dom
 		}
 		config.Instance = joinHostPort(host, endpoint.Port)
 	}
-	if c.UpstreamCA != "" {
-		text, err := os.ReadFile(c.UpstreamCA)
-		if err != nil {
-			return nil, fmt.Errorf("--upstream-ca: %w", err)
-		}
-		if config.UpstreamRoots, err = x509.SystemCertPool(); err != nil {
-			return nil, fmt.Errorf("read the system's certificate authorities: %w", err)
-		}
-		if !config.UpstreamRoots.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("--upstream-ca: %s has no certificate in PEM form", c.UpstreamCA)
-		}
+	if config.UpstreamRoots, err = c.upstreamRoots(); err != nil {
+		return nil, err
 	}
 	return proxy.New(config), nil
+}
+
+// upstreamRoots verify the certificates of databases; nil is the system's.
+func (c serveCommand) upstreamRoots() (*x509.CertPool, error) {
+	if c.UpstreamCA == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.UpstreamCA)
+	if err != nil {
+		return nil, fmt.Errorf("--upstream-ca: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read the system's certificate authorities: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("--upstream-ca: %s has no certificate in PEM form", c.UpstreamCA)
+	}
+	return roots, nil
 }

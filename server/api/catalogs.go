@@ -1,0 +1,121 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	contract "github.com/pgbeam/pulumi-pgbeam/schema/api"
+	"github.com/pgbeam/pulumi-pgbeam/server/catalog"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+	"github.com/pgbeam/pulumi-pgbeam/server/pool"
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
+)
+
+// catalogLimit is how long an answer waits for a database to say what its
+// schema is. Nothing fails for want of it: names alone decide then.
+const catalogLimit = 3 * time.Second
+
+// catalogs reads the schemas of projects' databases. A database that does not
+// answer is not waited for again and again: the dialer's breaker opens.
+type catalogs struct {
+	cache  catalog.Cache
+	dialer *pool.Dialer
+	target func(store.Database) pool.Target
+}
+
+// known is what is known of a database's schema: the catalog, or why not.
+type known struct {
+	catalog *policy.Catalog
+	missing string
+}
+
+// now is of for who must not be told what was true a moment ago.
+func (s *catalogs) now(ctx context.Context, project string, d *store.Database) known {
+	if d != nil {
+		s.cache.Expire(project, d.ID)
+	}
+	return s.of(ctx, project, d)
+}
+
+// of returns the catalog of a database, not older than a moment. It takes
+// catalogLimit at most.
+func (s *catalogs) of(ctx context.Context, project string, d *store.Database) known {
+	if d == nil {
+		return known{missing: "the project has no primary database"}
+	}
+	limited, cancel := context.WithTimeout(ctx, catalogLimit)
+	defer cancel()
+	key := catalog.Key{
+		Project: project, Database: d.ID, Role: d.Username,
+		Address: net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) + "/" + d.Name,
+	}
+	found, err := s.cache.Look(limited, key, func(ctx context.Context) (net.Conn, error) {
+		return s.dialer.Dial(ctx, project, s.target(*d))
+	})
+	var refused *pool.Error
+	switch {
+	case err == nil:
+		return known{catalog: found}
+	case errors.As(err, &refused):
+		return known{missing: explainDial(err)}
+	case errors.Is(err, context.DeadlineExceeded):
+		return known{missing: fmt.Sprintf("the database did not answer within %s", catalogLimit)}
+	}
+	return known{missing: "the database did not tell its schema"}
+}
+
+// withPrimary runs f in a view of the store, and returns the primary database
+// of the call's project, nil if it has none.
+func (s *server) withPrimary(ctx context.Context, c *call, f func() error) (d *store.Database, err error) {
+	err = s.store.View(ctx, func(tx store.Tx) (err error) {
+		c.tx = tx
+		if err = f(); err == nil {
+			d, err = c.primary(c.path["project_id"])
+		}
+		return err
+	})
+	return d, err
+}
+
+// schemaToSave is what a policy that is about to be saved can be checked
+// against; its predicates must bind to the columns of their tables. What else
+// may be wrong with the request is for its operation to say.
+func (s *server) schemaToSave(ctx context.Context, c *call) (any, error) {
+	var in contract.PolicyProfileInput
+	if err := json.Unmarshal(c.body, &in); err != nil {
+		return nil, fmt.Errorf("decode policy profile: %w", err)
+	}
+	rules := defaultRules
+	database, err := s.withPrimary(ctx, c, func() error {
+		if c.path["policy_id"] == "" {
+			_, err := c.project(c.path["project_id"])
+			return err
+		}
+		p, err := lookUp(c, c.tx.Policies(), "policy profile", c.path["project_id"], c.path["policy_id"])
+		rules = p.Rules
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	rulesIn(&rules, &in)
+	if _, wrong := compileRules(rules, nil); len(wrong) > 0 || len(rules.RowFilters) == 0 {
+		return known{}, nil
+	}
+	schema := s.catalogs.now(ctx, c.path["project_id"], database)
+	if schema.missing != "" {
+		s.log.Info("predicates of a policy are not bound to columns", "project", c.path["project_id"], "reason", schema.missing)
+	}
+	return schema, nil
+}
+
+// schema is what work outside the transaction learned of it.
+func (c *call) schema() known {
+	k, _ := c.found.(known) // none where an answer was kept, and forgotten since
+	return k
+}
