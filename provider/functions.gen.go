@@ -917,7 +917,7 @@ var evaluatePolicyFunction = Function{
 		{
 			Name:        "notes",
 			Wire:        "notes",
-			Description: "Checks that only show when the statement runs, such as budgets and caps.",
+			Description: "Checks that only show when the statement runs, such as budgets and caps; rules that name no table or column of the database; and why names alone decided, if they did.",
 			Type:        Type{Kind: Array, Items: &Type{Kind: String}},
 			Output:      true,
 		},

@@ -523,7 +523,7 @@ var maskingRuleType = Type{
 		{
 			Name:        "table",
 			Wire:        "table",
-			Description: "Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.",
+			Description: "Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.",
 			Type:        Type{Kind: String, Format: "relation"},
 			Input:       true,
 			Required:    true,
@@ -1569,7 +1569,7 @@ var rowFilterType = Type{
 		{
 			Name:        "table",
 			Wire:        "table",
-			Description: "Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.",
+			Description: "Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.",
 			Type:        Type{Kind: String, Format: "relation"},
 			Input:       true,
 			Required:    true,
@@ -1579,7 +1579,7 @@ var rowFilterType = Type{
 		{
 			Name:        "predicate",
 			Wire:        "predicate",
-			Description: "Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.",
+			Description: "Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.",
 			Type:        Type{Kind: String, Format: "predicate"},
 			Input:       true,
 			Required:    true,

@@ -638,7 +638,7 @@ type ClientInterface interface {
 
 	// CreatePolicyProfileWithBody Create a policy profile
 	//
-	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -647,7 +647,7 @@ type ClientInterface interface {
 
 	// CreatePolicyProfile Create a policy profile
 	//
-	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -688,7 +688,7 @@ type ClientInterface interface {
 
 	// DryEvalPolicyWithBody Try a statement against a policy
 	//
-	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -697,7 +697,7 @@ type ClientInterface interface {
 
 	// DryEvalPolicy Try a statement against a policy
 	//
-	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2040,7 +2040,7 @@ func (c *Client) ListPolicyProfiles(ctx context.Context, projectID ProjectID, pa
 
 // CreatePolicyProfileWithBody Create a policy profile
 //
-// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2059,7 +2059,7 @@ func (c *Client) CreatePolicyProfileWithBody(ctx context.Context, projectID Proj
 
 // CreatePolicyProfile Create a policy profile
 //
-// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2150,7 +2150,7 @@ func (c *Client) UpdatePolicyProfile(ctx context.Context, projectID ProjectID, p
 
 // DryEvalPolicyWithBody Try a statement against a policy
 //
-// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2169,7 +2169,7 @@ func (c *Client) DryEvalPolicyWithBody(ctx context.Context, projectID ProjectID,
 
 // DryEvalPolicy Try a statement against a policy
 //
-// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6610,7 +6610,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreatePolicyProfileWithBodyWithResponse Create a policy profile
 	//
-	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6619,7 +6619,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreatePolicyProfileWithResponse Create a policy profile
 	//
-	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+	// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6664,7 +6664,7 @@ type ClientWithResponsesInterface interface {
 
 	// DryEvalPolicyWithBodyWithResponse Try a statement against a policy
 	//
-	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6673,7 +6673,7 @@ type ClientWithResponsesInterface interface {
 
 	// DryEvalPolicyWithResponse Try a statement against a policy
 	//
-	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+	// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12946,7 +12946,7 @@ func (c *ClientWithResponses) ListPolicyProfilesWithResponse(ctx context.Context
 
 // CreatePolicyProfileWithBodyWithResponse Create a policy profile
 //
-// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -12961,7 +12961,7 @@ func (c *ClientWithResponses) CreatePolicyProfileWithBodyWithResponse(ctx contex
 
 // CreatePolicyProfileWithResponse Create a policy profile
 //
-// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, or when rules contradict each other.
+// Creates a set of rules that credentials of the project can be bound to, or that becomes the project's default. Refused when another policy profile of the project has the same name, when rules contradict each other, or when a row filter's condition does not fit its table.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13036,7 +13036,7 @@ func (c *ClientWithResponses) UpdatePolicyProfileWithResponse(ctx context.Contex
 
 // DryEvalPolicyWithBodyWithResponse Try a statement against a policy
 //
-// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -13051,7 +13051,7 @@ func (c *ClientWithResponses) DryEvalPolicyWithBodyWithResponse(ctx context.Cont
 
 // DryEvalPolicyWithResponse Try a statement against a policy
 //
-// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs, nothing is stored, and no database is contacted, so checks that need live data are listed as notes.
+// Decides what a policy profile, or a draft of one, would do with a statement: allow it, block it, mask columns or filter rows. Give either the id of a profile or a draft, not both. Nothing runs and nothing is stored. Where the policy has rules about tables, the schema of the project's primary database is read, so that views and functions are seen through; while it cannot be reached, names alone decide and a note says so. Checks that need live data are listed as notes, too.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

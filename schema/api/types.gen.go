@@ -1956,7 +1956,7 @@ type DryEvalResult struct {
 	// MaskedColumns Columns that would be hidden: those of every relation the statement touches, and those of its result. Empty or absent: none.
 	MaskedColumns *[]DryEvalMaskedColumn `json:"masked_columns,omitempty"`
 
-	// Notes Checks that only show when the statement runs, such as budgets and caps.
+	// Notes Checks that only show when the statement runs, such as budgets and caps; rules that name no table or column of the database; and why names alone decided, if they did.
 	Notes *[]string `json:"notes,omitempty"`
 
 	// Reason The decision in a sentence.
@@ -2238,7 +2238,7 @@ type MaskingRule struct {
 	// Kind What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
 	Kind MaskingRuleKind `json:"kind"`
 
-	// Table Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+	// Table Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table string `json:"table"`
 }
 
@@ -3070,10 +3070,10 @@ type Replica struct {
 //
 // Example: {"predicate":"region = 'emea'","table":"public.orders"}
 type RowFilter struct {
-	// Predicate Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+	// Predicate Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 	Predicate string `json:"predicate"`
 
-	// Table Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+	// Table Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table string `json:"table"`
 }
 

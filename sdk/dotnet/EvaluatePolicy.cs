@@ -771,7 +771,7 @@ namespace Pulumi.PgBeam
         /// </summary>
         public readonly ImmutableArray<Outputs.MaskedColumn> MaskedColumns;
         /// <summary>
-        /// Checks that only show when the statement runs, such as budgets and caps.
+        /// Checks that only show when the statement runs, such as budgets and caps; rules that name no table or column of the database; and why names alone decided, if they did.
         /// </summary>
         public readonly ImmutableArray<string> Notes;
         /// <summary>

@@ -81,7 +81,7 @@ export interface EvaluatePolicyResult {
      */
     readonly maskedColumns?: outputs.MaskedColumn[];
     /**
-     * Checks that only show when the statement runs, such as budgets and caps.
+     * Checks that only show when the statement runs, such as budgets and caps; rules that name no table or column of the database; and why names alone decided, if they did.
      */
     readonly notes?: string[];
     /**

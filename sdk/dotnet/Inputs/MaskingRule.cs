@@ -28,7 +28,7 @@ namespace Pulumi.PgBeam.Inputs
         public Pulumi.PgBeam.MaskingKind Kind { get; set; }
 
         /// <summary>
-        /// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        /// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         /// </summary>
         [Input("table", required: true)]
         public string Table { get; set; } = null!;

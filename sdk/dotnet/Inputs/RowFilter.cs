@@ -16,13 +16,13 @@ namespace Pulumi.PgBeam.Inputs
     public sealed class RowFilter : global::Pulumi.InvokeArgs
     {
         /// <summary>
-        /// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+        /// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
         /// </summary>
         [Input("predicate", required: true)]
         public string Predicate { get; set; } = null!;
 
         /// <summary>
-        /// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        /// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         /// </summary>
         [Input("table", required: true)]
         public string Table { get; set; } = null!;

@@ -25,7 +25,7 @@ namespace Pulumi.PgBeam.Outputs
         /// </summary>
         public readonly Pulumi.PgBeam.MaskingKind Kind;
         /// <summary>
-        /// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        /// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         /// </summary>
         public readonly string Table;
 

@@ -17,11 +17,11 @@ namespace Pulumi.PgBeam.Outputs
     public sealed class RowFilter
     {
         /// <summary>
-        /// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+        /// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
         /// </summary>
         public readonly string Predicate;
         /// <summary>
-        /// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        /// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         /// </summary>
         public readonly string Table;
 

@@ -89,7 +89,7 @@ type EvaluatePolicyResult struct {
 	Hint *string `pulumi:"hint"`
 	// Columns that would be hidden: those of every relation the statement touches, and those of its result. Empty or absent: none.
 	MaskedColumns []MaskedColumn `pulumi:"maskedColumns"`
-	// Checks that only show when the statement runs, such as budgets and caps.
+	// Checks that only show when the statement runs, such as budgets and caps; rules that name no table or column of the database; and why names alone decided, if they did.
 	Notes []string `pulumi:"notes"`
 	// The decision in a sentence.
 	Reason string `pulumi:"reason"`
@@ -147,7 +147,7 @@ func (o EvaluatePolicyResultOutput) MaskedColumns() MaskedColumnArrayOutput {
 	return o.ApplyT(func(v EvaluatePolicyResult) []MaskedColumn { return v.MaskedColumns }).(MaskedColumnArrayOutput)
 }
 
-// Checks that only show when the statement runs, such as budgets and caps.
+// Checks that only show when the statement runs, such as budgets and caps; rules that name no table or column of the database; and why names alone decided, if they did.
 func (o EvaluatePolicyResultOutput) Notes() pulumi.StringArrayOutput {
 	return o.ApplyT(func(v EvaluatePolicyResult) []string { return v.Notes }).(pulumi.StringArrayOutput)
 }

@@ -842,7 +842,7 @@ type MaskingRule struct {
 	Column string `pulumi:"column"`
 	// What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
 	Kind MaskingKind `pulumi:"kind"`
-	// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+	// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table string `pulumi:"table"`
 }
 
@@ -863,7 +863,7 @@ type MaskingRuleArgs struct {
 	Column pulumi.StringInput `pulumi:"column"`
 	// What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
 	Kind MaskingKindInput `pulumi:"kind"`
-	// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+	// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table pulumi.StringInput `pulumi:"table"`
 }
 
@@ -929,7 +929,7 @@ func (o MaskingRuleOutput) Kind() MaskingKindOutput {
 	return o.ApplyT(func(v MaskingRule) MaskingKind { return v.Kind }).(MaskingKindOutput)
 }
 
-// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+// Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 func (o MaskingRuleOutput) Table() pulumi.StringOutput {
 	return o.ApplyT(func(v MaskingRule) string { return v.Table }).(pulumi.StringOutput)
 }
@@ -2467,9 +2467,9 @@ func (o RegionArrayOutput) Index(i pulumi.IntInput) RegionOutput {
 
 // A condition that rows must meet to be visible, also for updates and deletions.
 type RowFilter struct {
-	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 	Predicate string `pulumi:"predicate"`
-	// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+	// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table string `pulumi:"table"`
 }
 
@@ -2486,9 +2486,9 @@ type RowFilterInput interface {
 
 // A condition that rows must meet to be visible, also for updates and deletions.
 type RowFilterArgs struct {
-	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 	Predicate pulumi.StringInput `pulumi:"predicate"`
-	// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+	// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table pulumi.StringInput `pulumi:"table"`
 }
 
@@ -2544,12 +2544,12 @@ func (o RowFilterOutput) ToRowFilterOutputWithContext(ctx context.Context) RowFi
 	return o
 }
 
-// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 func (o RowFilterOutput) Predicate() pulumi.StringOutput {
 	return o.ApplyT(func(v RowFilter) string { return v.Predicate }).(pulumi.StringOutput)
 }
 
-// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 func (o RowFilterOutput) Table() pulumi.StringOutput {
 	return o.ApplyT(func(v RowFilter) string { return v.Table }).(pulumi.StringOutput)
 }

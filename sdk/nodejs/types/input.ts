@@ -55,7 +55,7 @@ export interface MaskingRule {
      */
     kind: enums.MaskingKind;
     /**
-     * Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+     * Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
      */
     table: string;
 }
@@ -73,7 +73,7 @@ export interface MaskingRuleArgs {
      */
     kind: pulumi.Input<enums.MaskingKind>;
     /**
-     * Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+     * Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
      */
     table: pulumi.Input<string>;
 }
@@ -315,11 +315,11 @@ export interface ProjectDatabaseArgs {
  */
 export interface RowFilter {
     /**
-     * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+     * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
      */
     predicate: string;
     /**
-     * Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+     * Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
      */
     table: string;
 }
@@ -329,11 +329,11 @@ export interface RowFilter {
  */
 export interface RowFilterArgs {
     /**
-     * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+     * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
      */
     predicate: pulumi.Input<string>;
     /**
-     * Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+     * Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
      */
     table: pulumi.Input<string>;
 }

@@ -197,7 +197,7 @@ class MaskingRuleDict(TypedDict):
     """
     table: _builtins.str
     """
-    Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+    Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
     """
 
 @pulumi.input_type
@@ -211,7 +211,7 @@ class MaskingRule:
 
         :param _builtins.str column: The column.
         :param 'MaskingKind' kind: What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
-        :param _builtins.str table: Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        :param _builtins.str table: Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         pulumi.set(__self__, "column", column)
         pulumi.set(__self__, "kind", kind)
@@ -245,7 +245,7 @@ class MaskingRule:
     @pulumi.getter
     def table(self) -> _builtins.str:
         """
-        Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         return pulumi.get(self, "table")
 
@@ -268,7 +268,7 @@ class MaskingRuleArgsDict(TypedDict):
     """
     table: pulumi.Input[_builtins.str]
     """
-    Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+    Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
     """
 
 @pulumi.input_type
@@ -282,7 +282,7 @@ class MaskingRuleArgs:
 
         :param pulumi.Input[_builtins.str] column: The column.
         :param pulumi.Input['MaskingKind'] kind: What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
-        :param pulumi.Input[_builtins.str] table: Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        :param pulumi.Input[_builtins.str] table: Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         pulumi.set(__self__, "column", column)
         pulumi.set(__self__, "kind", kind)
@@ -316,7 +316,7 @@ class MaskingRuleArgs:
     @pulumi.getter
     def table(self) -> pulumi.Input[_builtins.str]:
         """
-        Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         return pulumi.get(self, "table")
 
@@ -1044,11 +1044,11 @@ class RowFilterDict(TypedDict):
     """
     predicate: _builtins.str
     """
-    Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+    Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
     """
     table: _builtins.str
     """
-    Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+    Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
     """
 
 @pulumi.input_type
@@ -1059,8 +1059,8 @@ class RowFilter:
         """
         A condition that rows must meet to be visible, also for updates and deletions.
 
-        :param _builtins.str predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
-        :param _builtins.str table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        :param _builtins.str predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+        :param _builtins.str table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         pulumi.set(__self__, "predicate", predicate)
         pulumi.set(__self__, "table", table)
@@ -1069,7 +1069,7 @@ class RowFilter:
     @pulumi.getter
     def predicate(self) -> _builtins.str:
         """
-        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
         """
         return pulumi.get(self, "predicate")
 
@@ -1081,7 +1081,7 @@ class RowFilter:
     @pulumi.getter
     def table(self) -> _builtins.str:
         """
-        Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         return pulumi.get(self, "table")
 
@@ -1096,11 +1096,11 @@ class RowFilterArgsDict(TypedDict):
     """
     predicate: pulumi.Input[_builtins.str]
     """
-    Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+    Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
     """
     table: pulumi.Input[_builtins.str]
     """
-    Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+    Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
     """
 
 @pulumi.input_type
@@ -1111,8 +1111,8 @@ class RowFilterArgs:
         """
         A condition that rows must meet to be visible, also for updates and deletions.
 
-        :param pulumi.Input[_builtins.str] predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
-        :param pulumi.Input[_builtins.str] table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        :param pulumi.Input[_builtins.str] predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+        :param pulumi.Input[_builtins.str] table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         pulumi.set(__self__, "predicate", predicate)
         pulumi.set(__self__, "table", table)
@@ -1121,7 +1121,7 @@ class RowFilterArgs:
     @pulumi.getter
     def predicate(self) -> pulumi.Input[_builtins.str]:
         """
-        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
         """
         return pulumi.get(self, "predicate")
 
@@ -1133,7 +1133,7 @@ class RowFilterArgs:
     @pulumi.getter
     def table(self) -> pulumi.Input[_builtins.str]:
         """
-        Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         return pulumi.get(self, "table")
 

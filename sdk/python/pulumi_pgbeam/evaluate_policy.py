@@ -72,7 +72,7 @@ class EvaluatePolicyResult:
     @pulumi.getter
     def notes(self) -> Optional[Sequence[_builtins.str]]:
         """
-        Checks that only show when the statement runs, such as budgets and caps.
+        Checks that only show when the statement runs, such as budgets and caps; rules that name no table or column of the database; and why names alone decided, if they did.
         """
         return pulumi.get(self, "notes")
 

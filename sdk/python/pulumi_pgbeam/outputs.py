@@ -624,7 +624,7 @@ class MaskingRule(dict):
 
         :param _builtins.str column: The column.
         :param 'MaskingKind' kind: What takes the place of a value: `redact` the text `[redacted]`, `hash` the SHA-256 of the value in hexadecimal, so that equal values stay equal, `null` nothing. Types that are no text become null in any case.
-        :param _builtins.str table: Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        :param _builtins.str table: Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         pulumi.set(__self__, "column", column)
         pulumi.set(__self__, "kind", kind)
@@ -650,7 +650,7 @@ class MaskingRule(dict):
     @pulumi.getter
     def table(self) -> _builtins.str:
         """
-        Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, `public` is meant.
+        Relation that the column is in, such as `public.customers` or `customers`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         return pulumi.get(self, "table")
 
@@ -1643,8 +1643,8 @@ class RowFilter(dict):
         """
         A condition that rows must meet to be visible, also for updates and deletions.
 
-        :param _builtins.str predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
-        :param _builtins.str table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        :param _builtins.str predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+        :param _builtins.str table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         pulumi.set(__self__, "predicate", predicate)
         pulumi.set(__self__, "table", table)
@@ -1653,7 +1653,7 @@ class RowFilter(dict):
     @pulumi.getter
     def predicate(self) -> _builtins.str:
         """
-        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login.
+        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
         """
         return pulumi.get(self, "predicate")
 
@@ -1661,7 +1661,7 @@ class RowFilter(dict):
     @pulumi.getter
     def table(self) -> _builtins.str:
         """
-        Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, `public` is meant.
+        Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         return pulumi.get(self, "table")
 
