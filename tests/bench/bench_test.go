@@ -1,5 +1,6 @@
-// Package bench measures what the provider and the server add to what the
-// engine takes anyway. It prints; it never fails because of a time.
+// Package bench measures what the provider adds to what the engine takes
+// anyway, and what the server adds to what PostgreSQL does. It prints; it
+// never fails because of a time.
 package bench
 
 import (

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 )
 
@@ -76,4 +77,13 @@ func EndPlugins() {
 	for _, dir := range leftover.dirs {
 		endBelow(dir)
 	}
+}
+
+// Cgo says how Build builds: "1" with a C compiler, "0" without one.
+func Cgo() string {
+	out, err := exec.Command("go", "env", "CGO_ENABLED").Output()
+	if err != nil {
+		return "?"
+	}
+	return strings.TrimSpace(string(out))
 }

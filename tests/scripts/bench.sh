@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs every benchmark: what "make bench" does. BENCH narrows them to names
-# that match, as go test -bench does.
+# that match, as go test -bench does; BENCH_SECONDS is how long each run of
+# pgbench is. Statements and decisions alone: make bench BENCH=Statements\|Decisions
 set -eu
 cd "$(dirname "$0")/../.."
 bench=${BENCH:-.}
