@@ -1,0 +1,149 @@
+// Package ordinary tests that a policy stays out of the way: what people,
+// drivers and tools do all day gives, under a read-only policy with a mask and
+// a row filter, what it gives without PgBeam.
+package ordinary
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
+)
+
+// target is a way to reach a database of these tests.
+type target struct {
+	name string
+	url  string
+}
+
+var (
+	postgres *harness.Postgres
+	beam     *harness.Beam
+	direct   target // PostgreSQL itself, as the owner of the database
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	ctx := context.Background()
+	defer harness.Cleanup()
+	var scripts []string
+	for _, name := range []string{"tpch.sql", "objects.sql"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			return 0, err
+		}
+		scripts = append(scripts, string(text))
+	}
+	var err error
+	if postgres, err = harness.StartPostgres(ctx, scripts...); err != nil {
+		return 0, err
+	}
+	defer postgres.Close()
+	direct = target{name: "direct", url: postgres.AppURL()}
+	if err := prepare(ctx); err != nil {
+		return 0, err
+	}
+	if beam, err = harness.Start(ctx, harness.BeamOptions{LogLevel: "info"}); err != nil {
+		return 0, err
+	}
+	defer beam.Close()
+	if err := makeProject(ctx); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+// prepare makes what only a superuser may, and for every policy the database
+// in which its rules were applied by hand.
+func prepare(ctx context.Context) error {
+	admin, err := pgx.Connect(ctx, postgres.Server.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer admin.Close(ctx)
+	for _, p := range policies {
+		if _, err := admin.Exec(ctx, "create database "+p.byHand()+" template app owner app"); err != nil {
+			return err
+		}
+		if err := script(ctx, postgres.Server.URL(p.byHand()), p.applied); err != nil {
+			return err
+		}
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", "superuser.sql"))
+	if err != nil {
+		return err
+	}
+	return script(ctx, postgres.Server.URL(postgres.Database), string(text))
+}
+
+func script(ctx context.Context, url, sql string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// makeProject puts the database behind the proxy and makes a credential
+// for every policy.
+func makeProject(ctx context.Context) error {
+	made, err := beam.Try(ctx, http.MethodPost, "/v1/projects", map[string]any{
+		"name": "ordinary", "org_id": beam.Org,
+		"database": map[string]any{
+			"host": postgres.Host, "port": postgres.Port, "name": postgres.Database, "username": postgres.Username, "password": postgres.AppPassword, "ssl_mode": "disable",
+			"pool_config": map[string]any{"pool_mode": "session", "pool_size": 50, "min_pool_size": 1, "max_active": 100},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	project := "/v1/projects/" + made["project"].(map[string]any)["id"].(string)
+	for _, p := range append([]*profile{accounts}, policies...) {
+		body := map[string]any{"name": p.name, "access_mode": "read_only"}
+		for k, v := range p.rules {
+			body[k] = v
+		}
+		saved, err := beam.Try(ctx, http.MethodPost, project+"/policies", body)
+		if err != nil {
+			return err
+		}
+		agent, err := beam.Try(ctx, http.MethodPost, project+"/agents", map[string]any{"name": p.name, "policy_profile_id": saved["id"]})
+		if err != nil {
+			return err
+		}
+		p.at = target{name: p.name, url: verified(agent["connection_string"].(string))}
+	}
+	return nil
+}
+
+// verified makes a connection string insist on the server's own certificate.
+func verified(connectionString string) string {
+	u, err := url.Parse(connectionString)
+	if err != nil {
+		panic(fmt.Sprintf("the API gave a connection string that is no URL: %v", err))
+	}
+	q := u.Query()
+	q.Set("sslmode", "verify-full")
+	q.Set("sslrootcert", beam.CA)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
