@@ -29,6 +29,7 @@ func profileOf(r store.PolicyRules) policy.Profile {
 		MaxRows:         r.MaxRows,
 		MaxAffectedRows: r.MaxAffectedRows,
 		Migrations:      r.MigrationSafety,
+		RollBack:        r.WriteMode == "rollback",
 	}
 }
 

@@ -72,6 +72,10 @@ func TestEvaluationTellsWhatWouldRun(t *testing.T) {
 			t.Errorf("no note %q in %q", want, notes)
 		}
 	}
+	undone := object{"name": "trial", "access_mode": "read_write", "write_mode": "rollback"}
+	if r := s.send("POST", path, object{"policy": undone, "sql": "commit"}).want(200, ""); r.text("rewritten_sql") != "ROLLBACK" {
+		t.Errorf("a commit of what is rolled back: %s", r.raw)
+	}
 	plain := s.send("POST", path, object{"policy": object{"name": "reader"}, "sql": "select 1"}).want(200, "")
 	for _, absent := range []string{"hint", "masked_columns", "row_filter_predicate", "rewritten_sql", "notes"} {
 		if plain.body[absent] != nil {
