@@ -77,13 +77,21 @@ type request struct {
 	query   map[string]string
 	body    []byte
 	key     string   // Idempotency-Key of every attempt; POST and PATCH have one
+	unset   bool     // only if what a PUT sets is not set yet, else 412; servers may not know it
 	secrets []string // values that no message may show
 }
+
+// unlessSet makes a PUT conditional (RFC 9110, section 13.1.2).
+func unlessSet(req *request) { req.unset = true }
+
+// keyed gives a request an Idempotency-Key.
+func keyed(key string) func(*request) { return func(req *request) { req.key = key } }
 
 // answer is a successful response.
 type answer struct {
 	body   object
 	header http.Header
+	took   time.Duration // with all attempts
 }
 
 // do sends a request until it succeeds, fails for good, or the patience is at
@@ -101,9 +109,11 @@ func (c *client) do(ctx context.Context, req request) (answer, error) {
 	}
 	waits.Reset()
 	var waited time.Duration
+	started := time.Now()
 	for attempt := 1; ; attempt++ {
 		got, failure := c.try(ctx, req, attempt)
 		if failure == nil {
+			got.took = time.Since(started)
 			return got, nil
 		}
 		if ctx.Err() != nil {
@@ -140,6 +150,9 @@ func (c *client) try(ctx context.Context, req request, attempt int) (answer, err
 	resp, err := req.op.Call(ctx, c.api, req.args, req.query, body, func(_ context.Context, r *http.Request) error {
 		if req.key != "" {
 			r.Header.Set("Idempotency-Key", req.key)
+		}
+		if req.unset {
+			r.Header.Set("If-None-Match", "*")
 		}
 		sent = r
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	p "github.com/pulumi/pulumi-go-provider"
@@ -54,6 +55,14 @@ func (v *provider) create(ctx context.Context, req p.CreateRequest) (p.CreateRes
 	id, ok := r.identity(r.ID, obj, state)
 	if !ok {
 		return p.CreateResponse{}, fmt.Errorf("create %s: %s answered without an id", r.Title, op.ID)
+	}
+	if !got.kept(obj) {
+		s.newborn(r, id, state)
+		for i := range r.Parts {
+			part := &r.Parts[i]
+			inner := resourceByToken(part.Resource)
+			s.newborn(inner, text(state.Get(part.ID)), property.NewMap(map[string]property.Value{inner.parentID(): property.New(id)}))
+		}
 	}
 	// What the create call cannot carry follows at once. From here on the
 	// object exists, so a failure keeps it, with what has become of it.
@@ -120,24 +129,27 @@ func (s *session) finish(ctx context.Context, id string, state, inputs property.
 // createByUpdate makes a resource that the API has no create for: one that
 // always exists in an untouched form. Anything but that form, or what the
 // program asks anyway, belongs to somebody, and is not overwritten.
+//
+// That is why it may take two requests: the look, which is spared where a list
+// read or begun in this run tells, and the write. The write alone would do
+// only if every server held it to its condition, and one that does not know
+// the condition would have overwritten before it could be found out. Where it
+// is known it closes the gap between look and write, so that of two programs
+// at once one is refused.
 func (s *session) createByUpdate(ctx context.Context, urn resource.URN, inputs property.Map) (p.CreateResponse, error) {
 	r := s.resource
-	obj, found, err := s.fetch(ctx, "", inputs)
-	if err != nil {
+	if err := s.guard(ctx, urn, inputs); err != nil {
 		return p.CreateResponse{}, err
 	}
-	if found && !r.matches(obj, r.Guard) {
-		has := r.observe(obj, inputs)
-		for _, name := range r.Update.Body {
-			prop := r.property(name)
-			if prop == nil || equal(&prop.Type, inputs.Get(name), has.Get(name)) {
-				continue
-			}
-			return p.CreateResponse{}, fmt.Errorf("create %s: it already exists with other settings (%s) and is not overwritten. %s",
-				r.Title, camel(prop.Wire), s.importLine(urn, obj, has))
+	body := r.whole(property.Map{}, inputs, nil)
+	state, err := s.send(ctx, "create", "", property.Map{}, inputs, body, nil, unlessSet)
+	if status(err) == http.StatusPreconditionFailed {
+		s.lists.forget(r.listOf(inputs)) // somebody set it since
+		if err := s.guard(ctx, urn, inputs); err != nil {
+			return p.CreateResponse{}, err
 		}
+		state, err = s.send(ctx, "create", "", property.Map{}, inputs, body, nil)
 	}
-	state, err := s.put(ctx, "create", "", property.Map{}, inputs, nil)
 	if err != nil {
 		return p.CreateResponse{}, err
 	}
@@ -146,6 +158,24 @@ func (s *session) createByUpdate(ctx context.Context, urn resource.URN, inputs p
 		return p.CreateResponse{}, fmt.Errorf("create %s: %s answered without an id", r.Title, r.Update.ID)
 	}
 	return p.CreateResponse{ID: id, Properties: state}, nil
+}
+
+// guard refuses to overwrite settings that somebody has made.
+func (s *session) guard(ctx context.Context, urn resource.URN, inputs property.Map) error {
+	r := s.resource
+	obj, found, err := s.fetch(ctx, "", inputs)
+	if err != nil || !found || r.matches(obj, r.Guard) {
+		return err
+	}
+	has := r.observe(obj, inputs)
+	for _, name := range r.Update.Body {
+		prop := r.property(name)
+		if prop != nil && !equal(&prop.Type, inputs.Get(name), has.Get(name)) {
+			return fmt.Errorf("create %s: it already exists with other settings (%s) and is not overwritten. %s",
+				r.Title, camel(prop.Wire), s.importLine(urn, obj, has))
+		}
+	}
+	return nil
 }
 
 // conflict explains a 409 by what is in the way. The object is never adopted:
@@ -191,35 +221,4 @@ func (s *session) importLine(urn resource.URN, obj object, state property.Map) s
 		return ""
 	}
 	return fmt.Sprintf("To manage it with this program, run: pulumi import %s %s %s", r.Token, urn.Name(), id)
-}
-
-// uncertain forgets lists that a create may have changed although it failed.
-func (s *session) uncertain(inputs property.Map, err error) {
-	if r := s.resource; r.List != nil && status(err) == 0 {
-		if args, query, bad := r.List.arguments(r.Properties, "", inputs); bad == nil {
-			s.lists.forget(listKey(r.List, args, query))
-		}
-	}
-}
-
-// writeThrough keeps a loaded list true after a write of ours.
-func (s *session) writeThrough(values property.Map, obj object) {
-	r := s.resource
-	if r.List == nil {
-		return
-	}
-	args, query, err := r.List.arguments(r.Properties, "", values)
-	if err != nil {
-		return
-	}
-	key, _ := obj[r.listField()].(string)
-	s.lists.put(listKey(r.List, args, query), r.listField(), key, obj)
-}
-
-// listField is the wire field that a list is searched by.
-func (r *Resource) listField() string {
-	if r.Key != "" {
-		return r.Key
-	}
-	return "id"
 }

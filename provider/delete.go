@@ -27,7 +27,7 @@ func (v *provider) delete(ctx context.Context, req p.DeleteRequest) error {
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", r.Title, err)
 	}
-	got, err := s.call(ctx, "delete", op, args, query, body, "")
+	got, err := s.call(ctx, "delete", op, args, query, body)
 	switch {
 	case err != nil && status(err) != 404:
 		s.uncertain(values, err)
@@ -36,10 +36,8 @@ func (v *provider) delete(ctx context.Context, req p.DeleteRequest) error {
 		if obj, err := op.result(got.body); err == nil {
 			s.writeThrough(values, obj)
 		}
-	case r.List != nil:
-		if args, query, err := r.List.arguments(r.Properties, "", values); err == nil {
-			s.lists.put(listKey(r.List, args, query), r.listField(), req.ID, nil)
-		}
+	default:
+		s.lists.put(r.listOf(values), r.listField(), r.listValue(req.ID, values), nil)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func (v *provider) diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, e
 	}
 	v.seen.note(req.Urn, req.ID)
 	state := tolerate(r.Properties, req.State)
-	found := r.changes(req.OldInputs, state, req.Inputs)
+	found := r.changes(recall(req.OldInputs, req.State), state, req.Inputs)
 	resp := p.DiffResponse{HasChanges: len(found) > 0, DetailedDiff: map[string]p.PropertyDiff{}}
 	replaced := false
 	for _, c := range found {

@@ -19,6 +19,7 @@ type Error struct {
 	RequestID    string
 
 	retryAfter time.Duration
+	fresh      bool // not a kept answer, the server says
 }
 
 // FieldError is what the API says about one field.
@@ -32,7 +33,7 @@ type FieldError struct {
 func newError(req *http.Request, resp *http.Response, text []byte) *Error {
 	e := &Error{
 		Method: req.Method, Path: req.URL.Path, Status: resp.StatusCode,
-		RequestID: resp.Header.Get("X-Request-Id"), retryAfter: retryAfter(resp.Header, time.Now()),
+		RequestID: resp.Header.Get("X-Request-Id"), retryAfter: retryAfter(resp.Header, time.Now()), fresh: resp.Header.Get(headerReplayed) == "false",
 	}
 	var body struct {
 		Detail    string       `json:"detail"`
@@ -108,10 +109,10 @@ func (e *Error) temporary() bool {
 		e.Status >= 500 && e.Status != http.StatusNotImplemented
 }
 
-// kept reports whether the server may have kept this answer under its
-// idempotency key and would give it again.
+// kept reports whether the answer may be one that the server kept under its
+// idempotency key, about a state of things that has passed.
 func (e *Error) kept() bool {
-	return e.Status >= 400 && e.Status < 500 && !e.temporary() && e.Status != http.StatusUnauthorized
+	return !e.fresh && e.Status >= 400 && e.Status < 500 && !e.temporary() && e.Status != http.StatusUnauthorized
 }
 
 func (e *Error) scrub(secrets []string) {

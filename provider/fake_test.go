@@ -30,6 +30,7 @@ type fakeAPI struct {
 	after    func(seenRequest) *fault // the effect happens, the answer is this
 	clock    time.Time
 	count    int
+	older    bool // a server that neither says which answers it kept nor knows conditional writes
 }
 
 type seenRequest struct {
@@ -119,6 +120,9 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 	mux.HandleFunc("PUT /v1/projects/{project_id}/databases/{database_id}/cache-rules/{id}", f.answering(func(r *http.Request, body object) (int, object) {
 		f.fields(r, body, []string{"cache_enabled", "cache_ttl_seconds", "cache_swr_seconds"})
 		o := f.find("rules", r.PathValue("id"))
+		if o != nil && o["cache_enabled"] == true && r.Header.Get("If-None-Match") == "*" && !f.older {
+			return 412, nil
+		}
 		if o == nil {
 			o = object{"id": r.PathValue("id"), "query_hash": r.PathValue("id"), "database_id": r.PathValue("database_id"), "normalized_sql": "",
 				"query_type": "read", "call_count": 0.0, "recommendation": "poor", "cache_ttl_seconds": nil, "cache_swr_seconds": nil}
@@ -134,6 +138,9 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 	mux.HandleFunc("PUT /v1/organizations/{org_id}/spend-limit", f.answering(func(r *http.Request, body object) (int, object) {
 		f.fields(r, body, []string{"spend_limit"})
 		o := f.find("plans", r.PathValue("org_id"))
+		if o["spend_limit"] != nil && r.Header.Get("If-None-Match") == "*" && !f.older {
+			return 412, nil
+		}
 		maps.Copy(o, body)
 		return 200, maps.Clone(o)
 	}))
@@ -398,6 +405,10 @@ func (f *fakeAPI) answering(handle func(*http.Request, object) (int, object)) ht
 			f.t.Errorf("%s has the Idempotency-Key %q", req, req.key)
 		}
 		status, body := 0, object(nil)
+		_, repeated := f.kept[req.key]
+		if req.key != "" && !f.older {
+			w.Header().Set(headerReplayed, strconv.FormatBool(repeated))
+		}
 		if old, ok := f.kept[req.key]; ok && req.key != "" {
 			if old.request != req.String()+string(text) {
 				f.t.Errorf("%s: an idempotency key was used for two different requests", req)

@@ -102,7 +102,7 @@ func (s *session) ask(ctx context.Context, fn *Function, values property.Map) (p
 	if op.Body != nil {
 		body = s.resource.body(op, values)
 	}
-	got, err := s.call(ctx, "call", op, args, query, body, "")
+	got, err := s.call(ctx, "call", op, args, query, body)
 	if err != nil {
 		return property.Map{}, err
 	}

@@ -51,33 +51,63 @@ func TestAKeptAnswerAboutADeletedObjectIsNotBelieved(t *testing.T) {
 		if resourceByToken("pgbeam:index:"+s.token).Create == nil {
 			continue
 		}
-		e := newEngine(t)
-		id := e.crash("x", s.token, s.full)
-		e.api.drop(s.kind)
-		e.api.clock = e.api.clock.Add(time.Hour)
-		e.must(e.up("x", s.token, s.full))
-		if e.state["x"].id == id || len(e.api.objects[s.kind]) != 1 {
-			t.Errorf("%s: the deleted %s is in the state; there are %d", s.token, e.state["x"].id, len(e.api.objects[s.kind]))
+		for _, older := range []bool{false, true} {
+			e := newEngine(t)
+			e.api.older = older
+			id := e.crash("x", s.token, s.full)
+			e.api.drop(s.kind)
+			if older { // it can only be told by its age
+				e.api.clock = e.api.clock.Add(time.Hour)
+			}
+			e.must(e.up("x", s.token, s.full))
+			if e.state["x"].id == id || len(e.api.objects[s.kind]) != 1 {
+				t.Errorf("%s: the deleted %s is in the state; there are %d", s.token, e.state["x"].id, len(e.api.objects[s.kind]))
+			}
 		}
 	}
 }
 
 // A refusal that was kept is asked again: what it complained of may be gone.
 func TestAKeptRefusalIsAskedAgain(t *testing.T) {
-	e := newEngine(t)
-	e.must(e.up("theirs", "PolicyProfile", samples[7].minimal))
-	if err := e.up("mine", "PolicyProfile", samples[7].minimal); err == nil {
-		t.Fatal("there was no conflict")
+	for _, older := range []bool{false, true} {
+		e := newEngine(t)
+		e.api.older = older
+		e.must(e.up("theirs", "PolicyProfile", samples[7].minimal))
+		if err := e.up("mine", "PolicyProfile", samples[7].minimal); err == nil {
+			t.Fatal("there was no conflict")
+		}
+		e.must(e.destroy("theirs"))
+		e.restart()
+		e.must(e.up("mine", "PolicyProfile", samples[7].minimal))
 	}
-	e.must(e.destroy("theirs"))
-	e.restart()
-	e.must(e.up("mine", "PolicyProfile", samples[7].minimal))
+}
+
+// A server that says that a refusal is no kept one is believed.
+func TestAFreshRefusalIsNotAskedAgain(t *testing.T) {
+	for older, want := range map[bool]int{false: 1, true: 2} {
+		e := newEngine(t)
+		e.api.older = older
+		e.must(e.up("theirs", "PolicyProfile", samples[7].minimal))
+		e.api.seen()
+		if err := e.up("mine", "PolicyProfile", samples[7].minimal); err == nil {
+			t.Fatal("there was no conflict")
+		}
+		asked := 0
+		for _, r := range e.api.seen() {
+			if strings.HasPrefix(r, "POST") {
+				asked++
+			}
+		}
+		if asked != want {
+			t.Errorf("older %v: asked %d times, not %d", older, asked, want)
+		}
+	}
 }
 
 func TestKeysDifferWhereTheyMust(t *testing.T) {
 	body := object{"name": "x"}
 	key := func(v *provider, providerID, name string, body object) string {
-		k, _ := v.createKey(providerID, urnOf("pgbeam:index:Project", name), body)
+		k, _ := v.createKey(providerID, urnOf("pgbeam:index:Project", name), []string{"prj_1"}, body)
 		return k
 	}
 	first := key(&provider{}, "prov-1", "a", body)
@@ -91,6 +121,9 @@ func TestKeysDifferWhereTheyMust(t *testing.T) {
 		if other == first {
 			t.Errorf("%s has the same key", what)
 		}
+	}
+	if k, _ := (&provider{}).createKey("prov-1", urnOf("pgbeam:index:Project", "a"), []string{"prj_2"}, body); k == first {
+		t.Error("another parent has the same key")
 	}
 	if key(&provider{}, "", "a", body) == key(&provider{}, "", "a", body) {
 		t.Error("without the provider's id the key is not random")

@@ -31,8 +31,9 @@ func (v *provider) session(r *Resource, values ...property.Map) (*session, error
 	return run, nil
 }
 
-// call sends one operation of the resource.
-func (s *session) call(ctx context.Context, verb string, op *Operation, args []string, query map[string]string, body any, key string) (answer, error) {
+// call sends one operation of the resource. A POST or PATCH has a key of its
+// own unless it is given one.
+func (s *session) call(ctx context.Context, verb string, op *Operation, args []string, query map[string]string, body any, with ...func(*request)) (answer, error) {
 	req := request{op: op, doing: verb + " " + s.resource.Title, args: args, query: query, secrets: s.secrets}
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -42,9 +43,10 @@ func (s *session) call(ctx context.Context, verb string, op *Operation, args []s
 		req.body = text
 	}
 	if op.Method == "POST" || op.Method == "PATCH" {
-		if req.key = key; key == "" {
-			req.key = randomKey()
-		}
+		req.key = randomKey()
+	}
+	for _, set := range with {
+		set(&req)
 	}
 	if s.client == nil {
 		return answer{}, fmt.Errorf("%s: the provider's configuration is not known yet", req.doing)

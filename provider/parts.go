@@ -118,19 +118,28 @@ func (s *session) updatePart(ctx context.Context, part *Part, parent string, sta
 	if err != nil {
 		return state, fmt.Errorf("%s %s: %w", verb, inner.resource.Title, err)
 	}
-	got, err := inner.call(ctx, verb, op, args, nil, body, "")
+	of := property.NewMap(map[string]property.Value{inner.resource.parentID(): property.New(parent)})
+	got, err := inner.call(ctx, verb, op, args, nil, body)
 	if err != nil {
+		inner.uncertain(of, err)
 		return state, err
 	}
 	obj, err := op.result(got.body)
 	if err != nil {
 		return state, fmt.Errorf("%s %s: %w", verb, inner.resource.Title, err)
 	}
+	inner.writeThrough(of, obj)
 	return s.resource.observePart(part, obj, state, want), nil
 }
 
-// readParts brings the parts up to date. The id in the state is asked first;
-// without one, or when it is gone, the list is searched.
+// readParts brings the parts up to date. A resource and its part are two
+// objects, which no one request of the API tells together. So the resource has
+// its own request, and the part stands in the list that all of its kind below
+// the resource share: a project and its databases, however many, are two
+// requests, where each read by itself would be one more.
+//
+// The id in the state is looked for first; without one, or when it is gone,
+// what the part is selected by.
 func (s *session) readParts(ctx context.Context, parent string, old, state property.Map) (property.Map, error) {
 	for i := range s.resource.Parts {
 		part := &s.resource.Parts[i]
@@ -154,31 +163,25 @@ func (s *session) readParts(ctx context.Context, parent string, old, state prope
 // findPart finds the object of a part, nil when there is none.
 func (s *session) findPart(ctx context.Context, part *Part, parent, id string) (object, error) {
 	r := s.resource
-	if id != "" && r.Read != nil {
-		args, err := partArguments(r.Read, parent, id)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", r.Title, err)
-		}
-		got, err := s.call(ctx, "read", r.Read, args, nil, nil, "")
-		if err == nil {
-			return r.Read.result(got.body)
-		}
-		if status(err) != 404 {
-			return nil, err
-		}
-	}
 	args, err := partArguments(r.List, parent, id)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", r.Title, err)
 	}
 	items, err := s.list(ctx, r.List, args, nil)
+	if status(err) == 404 {
+		return nil, nil // the resource has gone since it was read
+	}
 	if err != nil {
 		return nil, err
 	}
+	var selected object
 	for _, obj := range items {
-		if r.matches(obj, part.Select) {
+		if has, _ := obj["id"].(string); has == id && id != "" {
 			return obj, nil
 		}
+		if selected == nil && r.matches(obj, part.Select) {
+			selected = obj
+		}
 	}
-	return nil, nil
+	return selected, nil
 }

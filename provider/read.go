@@ -26,7 +26,11 @@ func (v *provider) read(ctx context.Context, req p.ReadRequest) (p.ReadResponse,
 	id := req.ID
 	values := s.fromID(id, overlay(inputs, state))
 
-	obj, found, err := s.fetch(ctx, id, values)
+	look := s.fetch
+	if r.isPart() {
+		look = s.search
+	}
+	obj, found, err := look(ctx, id, values)
 	if err != nil || !found || r.isGone(obj, inputs) {
 		return p.ReadResponse{}, err
 	}
@@ -34,6 +38,7 @@ func (v *provider) read(ctx context.Context, req p.ReadRequest) (p.ReadResponse,
 	if now, err = s.readParts(ctx, id, state, now); err != nil {
 		return p.ReadResponse{}, err
 	}
+	now = r.stillPending(req.Properties, inputs, now)
 	return p.ReadResponse{
 		ID:         id,
 		Properties: now,
@@ -49,7 +54,7 @@ func (s *session) fetch(ctx context.Context, id string, values property.Map) (ob
 		if err != nil {
 			return nil, false, fmt.Errorf("read %s: %w", r.Title, err)
 		}
-		got, err := s.call(ctx, "read", r.Read, args, query, nil, "")
+		got, err := s.call(ctx, "read", r.Read, args, query, nil)
 		if status(err) == 404 {
 			return nil, false, nil
 		}
@@ -59,6 +64,12 @@ func (s *session) fetch(ctx context.Context, id string, values property.Map) (ob
 		obj, err := r.Read.result(got.body)
 		return obj, err == nil, err
 	}
+	return s.search(ctx, id, values)
+}
+
+// search finds the resource in its list, which all that stand in it share.
+func (s *session) search(ctx context.Context, id string, values property.Map) (object, bool, error) {
+	r := s.resource
 	args, query, err := r.List.arguments(r.Properties, id, values)
 	if err != nil {
 		return nil, false, fmt.Errorf("read %s: %w", r.Title, err)
@@ -70,10 +81,7 @@ func (s *session) fetch(ctx context.Context, id string, values property.Map) (ob
 	if err != nil {
 		return nil, false, err
 	}
-	want := id
-	if prop := r.byWire(r.listField()); prop != nil {
-		want = text(values.Get(prop.Name))
-	}
+	want := r.listValue(id, values)
 	for _, obj := range items {
 		if has, _ := obj[r.listField()].(string); has == want {
 			return obj, true, nil

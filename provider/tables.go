@@ -45,6 +45,13 @@ func (r *Resource) part(property string) *Part {
 	return nil
 }
 
+// isPart reports whether another resource has resources of this kind as parts.
+func (r *Resource) isPart() bool {
+	return slices.ContainsFunc(Resources, func(owner *Resource) bool {
+		return slices.ContainsFunc(owner.Parts, func(part Part) bool { return part.Resource == r.Token })
+	})
+}
+
 // sent reports whether any request body carries the property.
 func (r *Resource) sent(name string) bool {
 	for _, op := range []*Operation{r.Create, r.Update} {

@@ -19,7 +19,7 @@ func (v *provider) update(ctx context.Context, req p.UpdateRequest) (p.UpdateRes
 	}
 	v.seen.note(req.Urn, req.ID)
 	state := tolerate(r.Properties, req.State)
-	found := r.changes(req.OldInputs, state, req.Inputs)
+	found := r.changes(recall(req.OldInputs, req.State), state, req.Inputs)
 	if req.DryRun {
 		if _, err := v.use(); err != nil {
 			return p.UpdateResponse{}, err
@@ -30,12 +30,13 @@ func (v *provider) update(ctx context.Context, req p.UpdateRequest) (p.UpdateRes
 	if err != nil {
 		return p.UpdateResponse{}, err
 	}
-	state, done, err := s.apply(ctx, req.ID, state, req.Inputs, found)
+	state, rest, err := s.apply(ctx, req.ID, state, req.Inputs, found)
 	resp := p.UpdateResponse{Properties: markSecrets(r.Properties, state)}
 	if err != nil {
-		if done {
+		if len(rest) < len(found) {
 			// The state must tell what has already changed, so that the next
 			// update sends the rest and not the old again.
+			resp.Properties = note(resp.Properties, rest)
 			resp.PartialState = &p.InitializationFailed{Reasons: []string{err.Error()}}
 			return resp, fmt.Errorf("%w; a part of the update was made, the next `pulumi up` completes it", err)
 		}
@@ -44,9 +45,9 @@ func (v *provider) update(ctx context.Context, req p.UpdateRequest) (p.UpdateRes
 	return resp, nil
 }
 
-// apply makes the changes, step by step. done reports whether any step
-// changed something, even if a later one failed.
-func (s *session) apply(ctx context.Context, id string, state, inputs property.Map, found []change) (_ property.Map, done bool, err error) {
+// apply makes the changes, step by step: one request for each object that they
+// touch. After a failure rest are those that were not made.
+func (s *session) apply(ctx context.Context, id string, state, inputs property.Map, found []change) (_ property.Map, rest []change, err error) {
 	r := s.resource
 	var own, rotation []change
 	parts := map[string][]change{}
@@ -54,7 +55,7 @@ func (s *session) apply(ctx context.Context, id string, state, inputs property.M
 		name := c.property()
 		switch {
 		case c.replace:
-			return state, false, fmt.Errorf("update %s: %s cannot be changed in place; this is a defect of the plugin", r.Title, c.path)
+			return state, found, fmt.Errorf("update %s: %s cannot be changed in place; this is a defect of the plugin", r.Title, c.path)
 		case r.part(name) != nil:
 			parts[name] = append(parts[name], c)
 		case name == rotationTriggers && r.Rotate != nil:
@@ -63,29 +64,31 @@ func (s *session) apply(ctx context.Context, id string, state, inputs property.M
 			own = append(own, c)
 		}
 	}
-	if len(own) > 0 {
-		if state, err = s.patch(ctx, id, state, inputs, own); err != nil {
-			return state, done, err
-		}
-		done = true
-	}
+	steps := []step{{own, func() (property.Map, error) { return s.patch(ctx, id, state, inputs, own) }}}
 	for i := range r.Parts {
 		part := &r.Parts[i]
-		if len(parts[part.Property]) == 0 {
+		of := parts[part.Property]
+		steps = append(steps, step{of, func() (property.Map, error) { return s.updatePart(ctx, part, id, state, inputs, of) }})
+	}
+	steps = append(steps, step{rotation, func() (property.Map, error) { return s.rotate(ctx, id, state, inputs) }})
+	for i, step := range steps {
+		if len(step.changes) == 0 {
 			continue
 		}
-		if state, err = s.updatePart(ctx, part, id, state, inputs, parts[part.Property]); err != nil {
-			return state, done, err
+		if state, err = step.make(); err != nil {
+			for _, left := range steps[i:] {
+				rest = append(rest, left.changes...)
+			}
+			return state, rest, err
 		}
-		done = true
 	}
-	if len(rotation) > 0 {
-		if state, err = s.rotate(ctx, id, state, inputs); err != nil {
-			return state, done, err
-		}
-		done = true
-	}
-	return state, done, nil
+	return state, nil, nil
+}
+
+// step is one request of an update, with the changes it makes.
+type step struct {
+	changes []change
+	make    func() (property.Map, error)
 }
 
 // patch sends changes of the resource itself.
@@ -95,7 +98,7 @@ func (s *session) patch(ctx context.Context, id string, state, inputs property.M
 		return state, fmt.Errorf("update %s: it has no update", r.Title)
 	}
 	if r.Update.Method == "PUT" {
-		return s.put(ctx, "update", id, state, inputs, found)
+		return s.send(ctx, "update", id, state, inputs, r.whole(state, inputs, found), found)
 	}
 	body := object{}
 	known := r.withoutDropped(state, found)
@@ -109,10 +112,9 @@ func (s *session) patch(ctx context.Context, id string, state, inputs property.M
 	return s.send(ctx, "update", id, state, inputs, body, found)
 }
 
-// put sends the whole of what the program sets, because a PUT need not keep
-// what it does not mention. changes are nil for a create.
-func (s *session) put(ctx context.Context, verb, id string, state, inputs property.Map, found []change) (property.Map, error) {
-	r := s.resource
+// whole is all of what the program sets, because a PUT need not keep what it
+// does not mention. There are no changes in a create.
+func (r *Resource) whole(state, inputs property.Map, found []change) object {
 	body := object{}
 	known := r.withoutDropped(state, found)
 	for _, name := range r.Update.Body {
@@ -125,7 +127,7 @@ func (s *session) put(ctx context.Context, verb, id string, state, inputs proper
 			put(body, prop, inputs, known)
 		}
 	}
-	return s.send(ctx, verb, id, state, inputs, body, found)
+	return body
 }
 
 // put sets one property in a body: what the program asks, or what undoes it.
@@ -137,15 +139,16 @@ func put(body object, prop *Property, inputs, known property.Map) {
 	}
 }
 
-func (s *session) send(ctx context.Context, verb, id string, state, inputs property.Map, body object, found []change) (property.Map, error) {
+func (s *session) send(ctx context.Context, verb, id string, state, inputs property.Map, body object, found []change, with ...func(*request)) (property.Map, error) {
 	r := s.resource
 	values := overlay(state, inputs)
 	args, query, err := r.Update.arguments(r.Properties, id, values)
 	if err != nil {
 		return state, fmt.Errorf("%s %s: %w", verb, r.Title, err)
 	}
-	got, err := s.call(ctx, verb, r.Update, args, query, body, "")
+	got, err := s.call(ctx, verb, r.Update, args, query, body, with...)
 	if err != nil {
+		s.uncertain(values, err)
 		return state, err
 	}
 	obj, err := r.Update.result(got.body)
@@ -170,7 +173,7 @@ func (s *session) rotate(ctx context.Context, id string, state, inputs property.
 	if err != nil {
 		return state, fmt.Errorf("rotate %s: %w", r.Title, err)
 	}
-	got, err := s.call(ctx, "rotate", r.Rotate, args, query, nil, "")
+	got, err := s.call(ctx, "rotate", r.Rotate, args, query, nil)
 	if err != nil {
 		return state, err
 	}
