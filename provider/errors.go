@@ -110,9 +110,10 @@ func (e *Error) temporary() bool {
 }
 
 // kept reports whether the answer may be one that the server kept under its
-// idempotency key, about a state of things that has passed.
+// idempotency key, about a state of things that has passed. A key that is used
+// up is of an earlier request too: a server may have changed how it reads one.
 func (e *Error) kept() bool {
-	return !e.fresh && e.Status >= 400 && e.Status < 500 && !e.temporary() && e.Status != http.StatusUnauthorized
+	return (!e.fresh || e.Code == "IDEMPOTENCY_KEY_REUSED") && e.Status >= 400 && e.Status < 500 && !e.temporary() && e.Status != http.StatusUnauthorized
 }
 
 func (e *Error) scrub(secrets []string) {

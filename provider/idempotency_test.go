@@ -104,6 +104,21 @@ func TestAFreshRefusalIsNotAskedAgain(t *testing.T) {
 	}
 }
 
+// A server that reads the request in another way than the one before it takes
+// the key for used up.
+func TestAKeyThatIsUsedUpIsNoDeadEnd(t *testing.T) {
+	e := newEngine(t)
+	refuse := true
+	e.api.fault = func(seenRequest) *fault {
+		if refuse {
+			refuse = false
+			return &fault{status: 409, header: map[string]string{headerReplayed: "false"}, body: `{"code":"IDEMPOTENCY_KEY_REUSED"}`}
+		}
+		return nil
+	}
+	e.must(e.up("mine", "PolicyProfile", samples[7].minimal))
+}
+
 func TestKeysDifferWhereTheyMust(t *testing.T) {
 	body := object{"name": "x"}
 	key := func(v *provider, providerID, name string, body object) string {

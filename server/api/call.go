@@ -60,6 +60,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Request-Id", c.id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	if mayRepeat(r) {
+		w.Header().Set(headerReplayed, "false")
+	}
 
 	a, err := s.respond(w, r, c)
 	if err != nil {
@@ -237,6 +240,9 @@ func (s *server) change(ctx context.Context, r *http.Request, c *call, body []by
 			return err
 		}
 		if err := s.checkMatch(ctx, r, c); err != nil {
+			return err
+		}
+		if err := s.checkUnset(r, c); err != nil {
 			return err
 		}
 		if a, err = s.run(ctx, r, c, body); err != nil {

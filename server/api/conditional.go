@@ -5,8 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
 // counters are members that change without anybody changing the resource; an
@@ -62,6 +65,46 @@ func (s *server) current(c *call) (*operation, string) {
 		return s.operations["GET /v1/organizations/{org_id}/plan"], "/v1/organizations/" + c.path["org_id"] + "/plan"
 	}
 	return s.operations[http.MethodGet+" "+c.op.path], ""
+}
+
+// checkUnset holds the writes that also create to If-None-Match: *, inside the
+// transaction that makes them: they happen only if nobody has set what they
+// set. A cache rule's entry and an organization's plan exist before that.
+func (s *server) checkUnset(r *http.Request, c *call) error {
+	wanted := r.Header.Values("If-None-Match")
+	if len(wanted) == 0 || !matches(wanted, "", false) {
+		return nil
+	}
+	var set bool
+	switch c.op.id {
+	case "updateCacheRule":
+		_, d, err := c.database(c.path["project_id"], c.path["database_id"])
+		if err != nil {
+			return err
+		}
+		rule, err := c.tx.CacheRules().Get(d.ID, c.path["query_hash"])
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		set = err == nil && rule.CacheEnabled
+	case "updateSpendLimit":
+		if err := c.organization(c.path["org_id"]); err != nil {
+			return err
+		}
+		org, err := c.tx.Organizations().Get("", c.path["org_id"])
+		if err != nil {
+			return err
+		}
+		set = org.SpendLimit != nil
+	}
+	if !set {
+		return nil
+	}
+	return &problem{
+		status: http.StatusPreconditionFailed,
+		code:   codePreconditionFailed,
+		detail: "it is set already; to change it, send the request without If-None-Match",
+	}
 }
 
 // checkMatch holds an update to its If-Match header, inside the transaction

@@ -21,13 +21,23 @@ type once struct {
 	request    string // hash of method, path, query and canonical body
 }
 
-// onceOf reads the key. It means something on POST and PATCH only: GET, PUT
-// and DELETE repeat themselves safely.
+// headerReplayed says of every answer to a request with a key whether it is
+// the one kept from an earlier request. A client that has a refusal knows by
+// "false" that what it complains of is so now, and need not ask again.
+const headerReplayed = "Idempotent-Replayed"
+
+// mayRepeat reports whether a request has a key that means something: on POST
+// and PATCH only, as GET, PUT and DELETE repeat themselves safely.
+func mayRepeat(r *http.Request) bool {
+	return len(r.Header.Values("Idempotency-Key")) > 0 && (r.Method == http.MethodPost || r.Method == http.MethodPatch)
+}
+
+// onceOf reads the key of a request.
 func (s *server) onceOf(r *http.Request, c *call, body []byte) (*once, error) {
-	values := r.Header.Values("Idempotency-Key")
-	if len(values) == 0 || r.Method != http.MethodPost && r.Method != http.MethodPatch {
+	if !mayRepeat(r) {
 		return nil, nil
 	}
+	values := r.Header.Values("Idempotency-Key")
 	if len(values) > 1 || !idempotencyKey.MatchString(values[0]) {
 		return nil, invalid(fieldError{"Idempotency-Key", "must be one value of 1 to 255 printable ASCII characters, best a UUID"})
 	}
@@ -65,7 +75,7 @@ func (o *once) replay(tx store.Tx) (*answer, error) {
 	}
 	a := &answer{status: kept.Status, header: http.Header{}}
 	a.header.Set("Content-Type", "application/json")
-	a.header.Set("Idempotent-Replayed", "true")
+	a.header.Set(headerReplayed, "true")
 	a.body.Write(kept.Body)
 	return a, nil
 }

@@ -20,7 +20,7 @@ func TestRepeatedRequestGetsTheSameAnswerWithItsSecrets(t *testing.T) {
 	if string(first.raw) != string(second.raw) {
 		t.Errorf("answers differ:\n%s%s", first.raw, second.raw)
 	}
-	if first.header.Get("Idempotent-Replayed") != "" || second.header.Get("Idempotent-Replayed") != "true" {
+	if first.header.Get("Idempotent-Replayed") != "false" || second.header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("Idempotent-Replayed is %q, then %q", first.header.Get("Idempotent-Replayed"), second.header.Get("Idempotent-Replayed"))
 	}
 	if first.header.Get("X-Request-Id") == second.header.Get("X-Request-Id") {
@@ -101,7 +101,7 @@ func TestRefusalIsRepeated(t *testing.T) {
 	path := "/v1/projects/" + project + "/policies"
 	first := s.send("POST", path, object{"name": "reader"}, idempotent("k1")).want(409, "CONFLICT")
 	second := s.send("POST", path, object{"name": "reader"}, idempotent("k1")).want(409, "CONFLICT")
-	if string(first.raw) != string(second.raw) || second.header.Get("Idempotent-Replayed") != "true" {
+	if first.header.Get("Idempotent-Replayed") != "false" || string(first.raw) != string(second.raw) || second.header.Get("Idempotent-Replayed") != "true" {
 		t.Errorf("the refusal was not repeated: %s", second.raw)
 	}
 	// The kept refusal goes with the record that was in the way, so that a
@@ -125,7 +125,7 @@ func TestKeptAnswerGoesWithItsRecord(t *testing.T) {
 	id := s.send("POST", path, object{"name": "a"}, idempotent("k1")).want(201, "").text("id")
 	s.send("DELETE", path+"/"+id, nil).want(204, "")
 	again := s.send("POST", path, object{"name": "a"}, idempotent("k1")).want(201, "")
-	if again.text("id") == id || again.header.Get("Idempotent-Replayed") != "" {
+	if again.text("id") == id || again.header.Get("Idempotent-Replayed") != "false" {
 		t.Errorf("the answer of a deleted record was repeated: %s", again.raw)
 	}
 }
@@ -230,6 +230,30 @@ func TestConditionalWrites(t *testing.T) {
 
 	domain := s.send("POST", path+"/domains", object{"domain": "db.customer.example"}).want(201, "").text("id")
 	s.send("DELETE", path+"/domains/"+domain, nil, header("If-Match", etag)).want(412, "PRECONDITION_FAILED")
+}
+
+// What exists in an untouched form before anybody sets it can be set once.
+func TestSettingOnlyWhatIsUnset(t *testing.T) {
+	s := serve(t)
+	project, database := s.newProject("shop")
+	limit := "/v1/organizations/" + s.org + "/spend-limit"
+	rule := "/v1/projects/" + project + "/databases/" + database + "/cache-rules/0123456789abcdef"
+	once := header("If-None-Match", "*")
+	for path, c := range map[string]struct{ mine, theirs, undone object }{
+		limit: {object{"spend_limit": 5}, object{"spend_limit": 6}, object{"spend_limit": nil}},
+		rule:  {object{"cache_enabled": true}, object{"cache_enabled": true, "cache_ttl_seconds": 5}, object{"cache_enabled": false}},
+	} {
+		mine := s.send("PUT", path, c.mine, once).want(200, "")
+		s.send("PUT", path, c.theirs, once).want(412, "PRECONDITION_FAILED")
+		if again := s.send("PUT", path, c.mine).want(200, ""); string(again.raw) != string(mine.raw) {
+			t.Errorf("%s was set by a request that was refused:\n%s%s", path, mine.raw, again.raw)
+		}
+		s.send("PUT", path, c.undone).want(200, "")
+		s.send("PUT", path, c.theirs, once).want(200, "")
+		s.send("PUT", path, c.mine, header("If-None-Match", `"tag"`)).want(200, "") // there is no tag of it
+	}
+	other := "/v1/organizations/" + s.otherOrg + "/spend-limit"
+	s.send("PUT", other, object{"spend_limit": 5}, once).want(403, "FORBIDDEN")
 }
 
 // A precondition that failed is judged anew when the request is repeated.
