@@ -297,7 +297,9 @@ func TestAllowlist(t *testing.T) {
 		{"SELECT * FROM pg_authid", "table_not_allowed"},
 		{"SELECT * FROM pg_stats", "table_not_allowed"},
 		{"SELECT * FROM pg_toast.pg_toast_1", "table_denied"},
-		{"SELECT * FROM elsewhere.public.orders", "table_not_allowed"},
+		{"SELECT * FROM elsewhere.public.orders", "ok"}, // PostgreSQL refuses it but for the database itself
+		{"SELECT * FROM elsewhere.public.secrets", "table_not_allowed"},
+		{"SELECT * FROM orders.public.secrets", "table_not_allowed"},
 	})
 }
 

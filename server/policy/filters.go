@@ -125,7 +125,56 @@ func (c *compiledFilter) bind(rules *ruleSet, name RelationName, rel *Relation, 
 	case a.refusal != nil:
 		return "", fmt.Errorf("%s", a.refusal.reason)
 	}
+	if err := rules.pin(expr); err != nil {
+		return "", err
+	}
 	return deparseExpression(expr)
+}
+
+// pin names the schema of every relation and type in a predicate. A bare name
+// would mean a temporary table of the principal's before the one that the
+// author meant, and the filter would read what the principal wrote.
+func (r *ruleSet) pin(expr *pg.Node) error {
+	if r.catalog == nil {
+		return nil
+	}
+	for _, ref := range read(expr, "").refs {
+		v := ref.rangeVar
+		var in []string
+		for _, schema := range r.engine.searchPath() {
+			if v.Schemaname == "" && r.catalog.Relations[RelationName{schema, v.Relname}] != nil {
+				in = append(in, schema)
+			}
+		}
+		switch {
+		case v.Schemaname != "":
+			if r.catalog.Relations[RelationName{v.Schemaname, v.Relname}] == nil {
+				return fmt.Errorf("it reads table %q, which is not there", v.Schemaname+"."+v.Relname)
+			}
+		case len(in) == 0:
+			return fmt.Errorf("it reads table %q, which is not there", v.Relname)
+		case len(in) > 1 && !r.engine.profile.ReadOnly:
+			return fmt.Errorf("it reads table %q, which is there in several schemas: name the schema", v.Relname)
+		default:
+			v.Schemaname = in[0]
+		}
+	}
+	r.pinTypes(expr)
+	return nil
+}
+
+func (r *ruleSet) pinTypes(m proto.Message) {
+	if n, ok := m.(*pg.TypeName); ok && len(n.Names) == 1 {
+		name := n.Names[0].GetString_().GetSval()
+		for _, t := range r.engine.types(name) {
+			// Qualified, bpchar would be written as char, which is char(1).
+			if t.Schema == "pg_catalog" && name != "bpchar" {
+				n.Names = []*pg.Node{pg.MakeStrNode("pg_catalog"), n.Names[0]}
+				break
+			}
+		}
+	}
+	eachChild(m, func(_ string, child proto.Message) { r.pinTypes(child) })
 }
 
 // binding is what an analysis does while it binds a predicate.

@@ -11,8 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgbeam/pulumi-pgbeam/server/catalog"
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+	"github.com/pgbeam/pulumi-pgbeam/server/pool"
+	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 )
 
 // fixture is a schema whose hidden cells and rows carry markers: SECRET in a
@@ -36,6 +39,11 @@ CREATE TABLE events_rest PARTITION OF events DEFAULT;
 INSERT INTO events VALUES (1, 42, 'ok'), (2, 7, 'HIDDEN-e');
 CREATE VIEW people AS SELECT id, name, email, email || '' AS mail FROM users;
 CREATE VIEW sales AS SELECT count(*) AS n, sum(amount) AS total FROM orders;
+CREATE TABLE members (user_id int, team int);
+INSERT INTO members VALUES (1, 1);
+CREATE TABLE docs (id int PRIMARY KEY, team int, body text);
+INSERT INTO docs VALUES (1, 1, 'mine'), (2, 2, 'HIDDEN-doc');
+CREATE FUNCTION reveal(text) RETURNS text LANGUAGE sql AS 'SELECT string_agg(email, $1) FROM users';
 `
 
 var upstream struct {
@@ -80,7 +88,7 @@ func database(t testing.TB) (*pgx.Conn, *policy.Catalog) {
 		if _, upstream.err = upstream.conn.PgConn().Exec(ctx, fixture).ReadAll(); upstream.err != nil {
 			return
 		}
-		upstream.catalog, upstream.err = readCatalog(ctx, upstream.conn)
+		upstream.catalog, upstream.err = loadCatalog(ctx, s)
 	})
 	if upstream.err != nil {
 		t.Fatal(upstream.err)
@@ -88,81 +96,31 @@ func database(t testing.TB) (*pgx.Conn, *policy.Catalog) {
 	return upstream.conn, upstream.catalog
 }
 
-// readCatalog reads as much of a catalog as these tests ask about.
-func readCatalog(ctx context.Context, conn *pgx.Conn) (*policy.Catalog, error) {
-	c := &policy.Catalog{SearchPath: []string{"public"}, Relations: make(map[policy.RelationName]*policy.Relation),
-		Functions: make(map[policy.RelationName][]policy.Function), Types: make(map[uint32]policy.TypeInfo)}
-	each := func(sql string, into []any, do func()) error {
-		rows, err := conn.Query(ctx, sql)
-		if err != nil {
-			return err
-		}
-		_, err = pgx.ForEachRow(rows, into, func() error { do(); return nil })
-		return err
-	}
-	var rel policy.Relation
-	var col policy.Column
-	var kind, definition string
-	err := each(`SELECT n.nspname, c.relname, c.oid, c.relkind::text, coalesce(pg_get_viewdef(c.oid), '') FROM pg_class c
-		JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'v', 'm', 'p') AND nspname NOT LIKE 'pg_toast%'`,
-		[]any{&rel.Schema, &rel.Name, &rel.OID, &kind, &definition}, func() {
-			r := rel
-			r.Kind, r.Definition = kind[0], definition
-			c.Relations[r.RelationName] = &r
-		})
+// loadCatalog reads the catalog as the proxy does.
+func loadCatalog(ctx context.Context, s *localpg.Server) (*policy.Catalog, error) {
+	conn, err := pool.Dial(ctx, pool.Target{Host: s.Host, Port: s.Port, Database: "postgres", User: "postgres",
+		Password: secret.NewText("pw"), SSLMode: "disable", RuntimeParams: map[string]string{"client_encoding": "UTF8"}})
 	if err != nil {
 		return nil, err
 	}
-	var name policy.RelationName
-	if err = each(`SELECT n.nspname, c.relname, attname, attnum, atttypid, attnotnull FROM pg_attribute a
-		JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
-		WHERE attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum`,
-		[]any{&name.Schema, &name.Name, &col.Name, &col.Number, &col.Type, &col.NotNull}, func() {
-			if r := c.Relations[name]; r != nil {
-				r.Columns = append(r.Columns, col)
-			}
-		}); err != nil {
-		return nil, err
+	defer conn.Close()
+	c, _, err := catalog.Load(ctx, conn)
+	return c, err
+}
+
+// extended is the catalog after more was added to the fixture, for one test.
+func extended(t testing.TB, ddl string) *policy.Catalog {
+	t.Helper()
+	conn, _ := database(t)
+	ctx := context.Background()
+	if _, err := conn.PgConn().Exec(ctx, ddl).ReadAll(); err != nil {
+		t.Fatal(err)
 	}
-	var parent policy.RelationName
-	if err = each(`SELECT n.nspname, c.relname, m.nspname, p.relname FROM pg_inherits
-		JOIN pg_class c ON c.oid = inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-		JOIN pg_class p ON p.oid = inhparent JOIN pg_namespace m ON m.oid = p.relnamespace`,
-		[]any{&name.Schema, &name.Name, &parent.Schema, &parent.Name}, func() {
-			if r := c.Relations[name]; r != nil {
-				r.Parents = append(r.Parents, parent)
-			}
-		}); err != nil {
-		return nil, err
+	c, err := loadCatalog(ctx, upstream.server)
+	if err != nil {
+		t.Fatal(err)
 	}
-	var typ policy.TypeInfo
-	var category string
-	if err = each(`SELECT t.oid, nspname, typname, typcategory::text, typbasetype, typelem FROM pg_type t
-		JOIN pg_namespace n ON n.oid = typnamespace`,
-		[]any{&typ.OID, &typ.Schema, &typ.Name, &category, &typ.Base, &typ.Element}, func() {
-			typ.Category = category[0]
-			c.Types[typ.OID] = typ
-		}); err != nil {
-		return nil, err
-	}
-	var f policy.Function
-	var prokind, volatility string
-	if err = each(`SELECT nspname, proname, p.oid, prokind::text, provolatile::text, proleakproof, prorettype, proargtypes::oid[], proretset
-		FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace`,
-		[]any{&f.Schema, &f.Name, &f.OID, &prokind, &volatility, &f.Leakproof, &f.Returns, &f.Arguments, &f.SetOf}, func() {
-			g := f
-			g.Kind, g.Volatility, g.Builtin = prokind[0], volatility[0], f.Schema == "pg_catalog"
-			g.Arguments = append([]uint32(nil), f.Arguments...)
-			c.Functions[g.RelationName] = append(c.Functions[g.RelationName], g)
-		}); err != nil {
-		return nil, err
-	}
-	users := policy.RelationName{Schema: "public", Name: "users"}
-	people := c.Relations[policy.RelationName{Schema: "public", Name: "people"}]
-	for i, source := range []string{"id", "name", "email", "email"} {
-		people.Columns[i].Sources = []policy.ColumnRef{{Relation: users, Column: source}}
-	}
-	return c, nil
+	return c
 }
 
 // run returns what is seen, which is everything that a client receives for one text,

@@ -18,8 +18,13 @@ func newBatch() *batch { return &batch{tables: make(map[RelationName]bool)} }
 // child of another table is not kept: it brings a lineage.
 //
 // IF NOT EXISTS is not kept either: there may be a relation of that name which
-// the catalog is too old to know.
+// the catalog is too old to know. What ends a transaction, goes back in it or
+// discards may take away what was created, and uncover what it hid.
 func (b *batch) remember(s *statement) {
+	switch s.class.tag {
+	case "COMMIT", "ROLLBACK", "ROLLBACK TO", "DISCARD":
+		clear(b.tables)
+	}
 	if n := s.node.GetCreateStmt(); n != nil && (n.IfNotExists || len(n.InhRelations) > 0 || n.Partbound != nil) {
 		return
 	}
@@ -49,12 +54,9 @@ func (e *Engine) resolve(s *statement, b *batch) {
 
 func (e *Engine) resolveRef(ref *relationRef, b *batch) {
 	v := ref.rangeVar
+	// In database.schema.table only the current database can be meant:
+	// PostgreSQL refuses any other.
 	ref.name = RelationName{Schema: v.Schemaname, Name: v.Relname}
-	if v.Catalogname != "" {
-		// Only the current database can be meant, but its name is not known here.
-		ref.name.Schema = v.Catalogname + "." + v.Schemaname
-		return
-	}
 	switch {
 	case v.Schemaname != "":
 	case ref.create:

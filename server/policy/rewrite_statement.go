@@ -23,7 +23,11 @@ type analysis struct {
 	returning []returned
 	nulls     map[*pg.ResTarget]bool // scalar sub-selects over a masked column
 	touched   map[RelationName]*relationRules
-	refusal   *refusal
+	// found are the places in the tree that uses, writes and returning speak
+	// of: parts of a recursive query are read more than once.
+	found   map[any]bool
+	read    map[*pg.RangeVar]bool // every reference that was looked at
+	refusal *refusal
 
 	leaky     bool // an expression below a filter may fail
 	currentOf bool
@@ -34,7 +38,15 @@ type analysis struct {
 }
 
 func newAnalysis(r *ruleSet) *analysis {
-	return &analysis{rules: r, nulls: make(map[*pg.ResTarget]bool), touched: make(map[RelationName]*relationRules)}
+	return &analysis{rules: r, nulls: make(map[*pg.ResTarget]bool), touched: make(map[RelationName]*relationRules),
+		found: make(map[any]bool), read: make(map[*pg.RangeVar]bool)}
+}
+
+// once says whether a place in the tree is found for the first time.
+func (a *analysis) once(place any) bool {
+	again := a.found[place]
+	a.found[place] = true
+	return !again
 }
 
 func (a *analysis) step() bool {
@@ -73,6 +85,9 @@ func (r *ruleSet) rewrite(s *statement) *refusal {
 	if !known {
 		return r.definition(s)
 	}
+	if err := first.overlooked(s); err != nil {
+		return err
+	}
 	if len(first.touched) == 0 {
 		return nil
 	}
@@ -89,6 +104,18 @@ func (r *ruleSet) rewrite(s *statement) *refusal {
 	}
 	if s.changed && r.catalog != nil {
 		return r.verify(s.node, first)
+	}
+	return nil
+}
+
+// overlooked holds the analysis against the other walk through the statement,
+// which knows nothing of what a query means: a reference that only one of them
+// saw is a mistake of the other, and hides nothing.
+func (a *analysis) overlooked(s *statement) *refusal {
+	for _, ref := range s.refs {
+		if !ref.create && !a.read[ref.rangeVar] && a.rules.of(ref.relation, ref.name).applies() {
+			return maskRefusal(inExpression, "this statement reads it where masks and filters cannot be applied")
+		}
 	}
 	return nil
 }
@@ -290,10 +317,12 @@ func (a *analysis) tell(s *statement, rules *relationRules, alias string) *refus
 // unqualify takes the schema from references to what now has an alias only.
 func unqualify(m proto.Message, uses []use) {
 	if ref, ok := m.(*pg.ColumnRef); ok && len(ref.Fields) >= 3 {
-		names := stringsOf(ref.Fields)
+		// [database.]schema.table.column, or a star in its place.
+		at := len(ref.Fields) - 3
+		schema, table := ref.Fields[at].GetString_().GetSval(), ref.Fields[at+1].GetString_().GetSval()
 		for _, u := range uses {
-			if u.rangeVar.Alias == nil && len(names) >= 2 && names[0] == u.rules.name.Schema && names[1] == u.rangeVar.Relname {
-				ref.Fields = ref.Fields[1:]
+			if u.rangeVar.Alias == nil && schema == u.rules.name.Schema && table == u.rangeVar.Relname {
+				ref.Fields = ref.Fields[at+1:]
 				break
 			}
 		}

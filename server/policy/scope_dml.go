@@ -151,7 +151,9 @@ func (a *analysis) restricted(rules *relationRules, item *fromItem, where **pg.N
 		if a.currentOf {
 			a.refuse(unsafeFilter("WHERE CURRENT OF is not permitted on table %q, which has a row filter", rules.name.Name))
 		}
-		a.writes = append(a.writes, w)
+		if a.once(where) {
+			a.writes = append(a.writes, w)
+		}
 	}
 	a.currentOf = a.currentOf || cursor
 }

@@ -84,13 +84,20 @@ func (a *analysis) table(holder *pg.Node, v *pg.RangeVar, sample *pg.RangeTableS
 	}
 	if rules.applies() {
 		a.touch(rules)
-		a.uses = append(a.uses, use{holder: holder, rangeVar: v, sample: sample, rules: rules})
+		a.use(use{holder: holder, rangeVar: v, sample: sample, rules: rules})
 	}
 	return item
 }
 
+func (a *analysis) use(u use) {
+	if a.once(u.holder) {
+		a.uses = append(a.uses, u)
+	}
+}
+
 // relationShape is the row type of a relation, with what is masked in it.
 func (a *analysis) relationShape(v *pg.RangeVar) (shape, *relationRules) {
+	a.read[v] = true
 	rel, name := a.rules.find(v)
 	rules := &relationRules{name: name, relation: rel}
 	if a.binding == nil {
@@ -129,7 +136,7 @@ func (a *analysis) subselect(holder *pg.Node, n *pg.RangeSubselect, left *namesp
 	if u, s, ok := a.recognize(n); ok {
 		u.holder = holder
 		a.touch(u.rules)
-		a.uses = append(a.uses, u)
+		a.use(u)
 		return a.named(n.Alias, "", s)
 	}
 	sees := left.outer

@@ -70,19 +70,15 @@ func (a *analysis) cteShape(c *cte) shape {
 	sel := c.node.Ctequery.GetSelectStmt()
 	if sel != nil && sel.Op != pg.SetOperation_SETOP_NONE && sel.Larg != nil {
 		in := a.with(sel.WithClause, c.in)
-		uses, returning := len(a.uses), len(a.returning)
 		c.shape = apply(a.selectStmt(sel.Larg, in, false))
-		a.uses, a.returning = a.uses[:uses], a.returning[:returning]
 	}
 	for {
-		uses, writes, returning := len(a.uses), len(a.writes), len(a.returning)
 		before := c.shape
 		next := apply(a.query(c.node.Ctequery, c.in))
 		c.shape = next
 		if a.refusal != nil || sameMasks(before, next) || sel == nil || sel.Op == pg.SetOperation_SETOP_NONE {
 			break
 		}
-		a.uses, a.writes, a.returning = a.uses[:uses], a.writes[:writes], a.returning[:returning]
 	}
 	if (c.node.SearchClause != nil || c.node.CycleClause != nil) && c.masked() {
 		a.refuse(maskRefusal(inPredicate, "SEARCH or CYCLE"))
@@ -233,7 +229,9 @@ func (a *analysis) target(t *pg.ResTarget, ns *namespace, top bool) shape {
 		if m.known && m.row == nil {
 			c := m.column
 			if c.mask != "" && c.live {
-				a.returning = append(a.returning, returned{target: t, ref: ref, column: c})
+				if a.once(t) {
+					a.returning = append(a.returning, returned{target: t, ref: ref, column: c})
+				}
 				c.live = false
 			}
 			if t.Name != "" {
