@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		writeUntilKilled(url)
 		return
 	}
+	if url := os.Getenv(childLeases); url != "" {
+		leaseUntilKilled(url)
+		return
+	}
 	code := m.Run()
 	if err := stopPostgres(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
