@@ -3,9 +3,41 @@
 package policy
 
 import (
+	"runtime"
+	"sync"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 	wasm "github.com/wasilibs/go-pgquery"
 )
 
-func parseTree(sql string) (*pg.ParseResult, error)    { return wasm.Parse(sql) }
-func deparseTree(tree *pg.ParseResult) (string, error) { return wasm.Deparse(tree) }
+// Without C, the parser is PostgreSQL's compiled to WebAssembly. Who finds no
+// instance of it free makes another, which takes a second or two of compiling
+// and tens of megabytes for good. So all that there will ever be are made at
+// once, before the first text, and nobody asks for more at a time.
+var parsers = sync.OnceValue(func() chan struct{} {
+	busy := make(chan struct{}, max(2, min(runtime.GOMAXPROCS(0), 4)))
+	var made sync.WaitGroup
+	for range cap(busy) {
+		made.Go(func() { _, _ = wasm.Parse("SELECT 1") }) // none is free yet: each makes its own
+	}
+	made.Wait()
+	return busy
+})
+
+// WarmUp makes the parser ready, so that the first statement need not wait
+// for it.
+func WarmUp() { parsers() }
+
+func parseTree(sql string) (*pg.ParseResult, error) {
+	busy := parsers()
+	busy <- struct{}{}
+	defer func() { <-busy }()
+	return wasm.Parse(sql)
+}
+
+func deparseTree(tree *pg.ParseResult) (string, error) {
+	busy := parsers()
+	busy <- struct{}{}
+	defer func() { <-busy }()
+	return wasm.Deparse(tree)
+}
