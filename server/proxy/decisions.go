@@ -3,6 +3,7 @@ package proxy
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 )
@@ -18,12 +19,13 @@ const (
 	perDecision = 1 << 10
 )
 
-// decisions remembers what was decided about exact texts, the most recently
-// used ones. The zero value is ready.
+// decisions remembers what was decided about exact texts, and forgets first
+// what was not asked for lately. Those who ask do not wait for one another.
+// The zero value is ready.
 type decisions struct {
-	mu     sync.Mutex
-	byText map[string]*list.Element
-	recent list.List // of *remembered, the newest first
+	mu     sync.RWMutex
+	byText map[string]*remembered
+	line   list.List // of *remembered: the back is the next to be forgotten, if not asked for
 	weight int
 }
 
@@ -31,18 +33,21 @@ type remembered struct {
 	text     string
 	decision *policy.Decision
 	weight   int
+	asked    atomic.Bool // for it, since it entered the line
 }
 
 // find returns what was decided about a text, nil when that is not known.
 func (d *decisions) find(text []byte) *policy.Decision {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	e := d.byText[string(text)]
-	if e == nil {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	r := d.byText[string(text)]
+	if r == nil {
 		return nil
 	}
-	d.recent.MoveToFront(e)
-	return e.Value.(*remembered).decision
+	if !r.asked.Load() { // writing it anew each time would slow others down
+		r.asked.Store(true)
+	}
+	return r.decision
 }
 
 // keep remembers a decision.
@@ -57,14 +62,31 @@ func (d *decisions) keep(text string, decision *policy.Decision) {
 		return
 	}
 	if d.byText == nil {
-		d.byText = map[string]*list.Element{}
+		d.byText = map[string]*remembered{}
 	}
-	d.byText[text] = d.recent.PushFront(&remembered{text, decision, weight})
-	for d.weight += weight; d.weight > maxDecisions; {
-		last := d.recent.Back()
-		old := d.recent.Remove(last).(*remembered)
-		delete(d.byText, old.text)
-		d.weight -= old.weight
+	for d.weight+weight > maxDecisions && d.line.Len() > 0 {
+		d.forget()
+	}
+	r := &remembered{text: text, decision: decision, weight: weight}
+	d.byText[text] = r
+	d.line.PushFront(r)
+	d.weight += weight
+}
+
+// forget makes room: the first in line goes, except that who was asked for
+// goes to its end once more.
+func (d *decisions) forget() {
+	for {
+		last := d.line.Back()
+		r := last.Value.(*remembered)
+		if r.asked.Swap(false) {
+			d.line.MoveToFront(last)
+			continue
+		}
+		d.line.Remove(last)
+		delete(d.byText, r.text)
+		d.weight -= r.weight
+		return
 	}
 }
 
