@@ -206,7 +206,7 @@ func (a *account) settle(r store.BudgetRequest, l store.BudgetLease, err error, 
 	var exhausted *Exhausted
 	switch {
 	case errors.As(err, &exhausted):
-		a.refused = refusal{limits: a.under, need: r.Need, until: now + refusalLasts, err: exhausted}
+		a.refused = refusal{limits: a.under, need: r.Need, until: min(now+refusalLasts, asked+exhausted.Remaining), err: exhausted}
 		a.refuse(exhausted, func(w *waiter) bool { return w.limits == a.under && w.n-a.held.Units >= r.Need })
 	case err != nil:
 		err = fmt.Errorf("ask the store for budget: %w", err)

@@ -31,8 +31,9 @@ type BudgetLease struct {
 // BudgetExhaustedError says that a window has too few units left. Where both
 // have, it names the one that lasts longer.
 type BudgetExhaustedError struct {
-	Window string    // "hour" or "day"
-	Resets time.Time // when the window ends, UTC
+	Window    string        // "hour" or "day"
+	Resets    time.Time     // when the window ends, UTC
+	Remaining time.Duration // of it, by the store's clock
 }
 
 func (e *BudgetExhaustedError) Error() string {
@@ -83,11 +84,13 @@ func (tx *tx) leaseBudget(r BudgetRequest) (BudgetLease, error) {
 	if r.PerDay > 0 {
 		remain = min(remain, r.PerDay-dayUsed)
 	}
-	switch {
-	case r.PerDay > 0 && r.PerDay-dayUsed < r.Need:
-		return BudgetLease{}, &BudgetExhaustedError{Window: "day", Resets: l.Day.AddDate(0, 0, 1)}
-	case r.PerHour > 0 && r.PerHour-hourUsed < r.Need:
-		return BudgetLease{}, &BudgetExhaustedError{Window: "hour", Resets: l.Hour.Add(time.Hour)}
+	if remain < r.Need {
+		e := &BudgetExhaustedError{Window: "hour", Resets: l.Hour.Add(time.Hour)}
+		if r.PerDay > 0 && r.PerDay-dayUsed < r.Need {
+			e = &BudgetExhaustedError{Window: "day", Resets: l.Day.AddDate(0, 0, 1)}
+		}
+		e.Remaining = e.Resets.Sub(now)
+		return BudgetLease{}, e
 	}
 	l.Units = max(r.Need, min(r.Want, remain/leaseShare))
 	_, err = tx.exec("UPDATE budget_counts SET hour_used = hour_used + ?, day_used = day_used + ? WHERE subject = ?", l.Units, l.Units, r.Subject)

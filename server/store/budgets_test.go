@@ -75,8 +75,8 @@ func TestBudgetIsCountedInHourAndDay(t *testing.T) {
 			t.Errorf("the hour remains %s, want at most %s", l.Remaining, left)
 		}
 		r.Need = 1
-		if e := exhausted(t, s, r); e.Window != "hour" || !e.Resets.Equal(l.Hour.Add(time.Hour)) {
-			t.Errorf("refused for the %s until %s", e.Window, e.Resets)
+		if e := exhausted(t, s, r); e.Window != "hour" || !e.Resets.Equal(l.Hour.Add(time.Hour)) || e.Remaining > l.Remaining || e.Remaining < l.Remaining-20*time.Second {
+			t.Errorf("refused for the %s until %s, in %s", e.Window, e.Resets, e.Remaining)
 		}
 		if hour, day := used(t, db, agt1); hour != 10 || day != 10 {
 			t.Errorf("a refusal left %d and %d used, want 10 and 10", hour, day)
