@@ -12,6 +12,8 @@ type builder struct {
 	byOID   map[uint32]*policy.Relation
 	read    map[uint32][]readColumn // by view
 	origins map[uint32]map[int16]origin
+	// generated are the columns that a generated column is computed from.
+	generated map[readColumn][]readColumn
 }
 
 // readColumn is a column that a view's definition mentions; number 0 is the
@@ -31,7 +33,8 @@ func newBuilder() *builder {
 		byOID: map[uint32]*policy.Relation{},
 		read:  map[uint32][]readColumn{},
 
-		origins: map[uint32]map[int16]origin{},
+		origins:   map[uint32]map[int16]origin{},
+		generated: map[readColumn][]readColumn{},
 	}
 }
 
@@ -44,79 +47,88 @@ func (b *builder) reads(view, relation uint32, number int16) {
 	b.read[view] = append(b.read[view], readColumn{relation, number})
 }
 
-// finish fills in what the columns of views come from. Where a column is no
-// plain one of what the view reads, the dependencies that PostgreSQL records
-// say what the definition mentions, not where: the column is taken to come
-// from all of it.
+// finish fills in where columns come from.
 func (b *builder) finish() *policy.Catalog {
-	done := map[uint32][]policy.ColumnRef{}
+	done := map[readColumn]*ancestry{}
 	for oid, r := range b.byOID {
-		if len(b.read[oid]) == 0 {
-			continue
-		}
 		for i := range r.Columns {
-			r.Columns[i].Sources = b.columnSources(oid, r.Columns[i].Number, done, 0)
+			from := b.ancestry(readColumn{oid, r.Columns[i].Number}, done)
+			r.Columns[i].Sources, r.Columns[i].Computed = from.columns, from.computed
 		}
 	}
 	return b.catalog
 }
 
-// maxViews is how deep views are followed through views.
-const maxViews = 64
-
-// columnSources are the columns of tables that one column of a view comes
-// from.
-func (b *builder) columnSources(view uint32, number int16, done map[uint32][]policy.ColumnRef, depth int) []policy.ColumnRef {
-	from := b.origins[view][number]
-	source := b.byOID[from.relation]
-	if source == nil || depth == maxViews {
-		return b.sources(view, done)
-	}
-	if len(b.read[from.relation]) > 0 { // a view
-		return b.columnSources(from.relation, from.number, done, depth+1)
-	}
-	for _, c := range source.Columns {
-		if c.Number == from.number {
-			return []policy.ColumnRef{{Relation: source.RelationName, Column: c.Name}}
-		}
-	}
-	return b.sources(view, done)
+// ancestry is where the value of a column comes from.
+type ancestry struct {
+	columns  []policy.ColumnRef
+	computed bool
 }
 
-// sources are the columns of tables that a view mentions, at any depth.
-func (b *builder) sources(view uint32, done map[uint32][]policy.ColumnRef) []policy.ColumnRef {
-	if list, ok := done[view]; ok {
-		return list
+// ancestry follows a column through views and generated columns. Where a
+// view's column is no plain one of what the view reads, the dependencies that
+// PostgreSQL records say what the definition mentions, not where: the column
+// is taken to come from all of it.
+func (b *builder) ancestry(of readColumn, done map[readColumn]*ancestry) *ancestry {
+	if have := done[of]; have != nil {
+		return have
 	}
-	done[view] = nil // views form no circle; a broken catalog may
-	var list []policy.ColumnRef
+	out := &ancestry{}
+	done[of] = out // views form no circle; a broken catalog may
+	var from []readColumn
+	if origin := b.origins[of.relation][of.number]; b.byOID[origin.relation] != nil {
+		from = []readColumn{{origin.relation, origin.number}}
+	} else if mentioned := b.mentioned(of.relation); len(mentioned) > 0 {
+		from, out.computed = mentioned, true
+	} else if generated := b.generated[of]; len(generated) > 0 {
+		from, out.computed = generated, true
+	}
 	seen := map[policy.ColumnRef]bool{}
 	add := func(refs ...policy.ColumnRef) {
 		for _, ref := range refs {
 			if !seen[ref] {
 				seen[ref] = true
-				list = append(list, ref)
+				out.columns = append(out.columns, ref)
 			}
 		}
 	}
-	// A reference to a whole row is recorded as one to the relation alone. It
-	// prints as "alias.*"; the columns of a star are printed one by one.
-	whole := strings.Contains(b.byOID[view].Definition, ".*")
-	for _, read := range b.read[view] {
-		source := b.byOID[read.relation]
-		if source == nil {
-			continue
+	for _, source := range from {
+		if name, ok := b.columnName(source); ok {
+			add(policy.ColumnRef{Relation: b.byOID[source.relation].RelationName, Column: name})
+			above := b.ancestry(source, done)
+			add(above.columns...)
+			out.computed = out.computed || above.computed
 		}
-		if len(b.read[source.OID]) > 0 { // a view
-			add(b.sources(source.OID, done)...)
-			continue
-		}
-		for _, c := range source.Columns {
-			if whole || c.Number == read.number {
-				add(policy.ColumnRef{Relation: source.RelationName, Column: c.Name})
+	}
+	return out
+}
+
+func (b *builder) columnName(of readColumn) (string, bool) {
+	if r := b.byOID[of.relation]; r != nil {
+		for _, c := range r.Columns {
+			if c.Number == of.number {
+				return c.Name, true
 			}
 		}
 	}
-	done[view] = list
-	return list
+	return "", false
+}
+
+// mentioned are the columns that a view's definition mentions. A reference to
+// a whole row is recorded as one to the relation alone. It prints as
+// "alias.*"; the columns of a star are printed one by one.
+func (b *builder) mentioned(view uint32) []readColumn {
+	read := b.read[view]
+	if len(read) == 0 || !strings.Contains(b.byOID[view].Definition, ".*") {
+		return read
+	}
+	var all []readColumn
+	for _, r := range read {
+		if source := b.byOID[r.relation]; source != nil && r.number == 0 {
+			for _, c := range source.Columns {
+				all = append(all, readColumn{r.relation, c.Number})
+			}
+		}
+	}
+	return all
 }

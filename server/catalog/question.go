@@ -70,7 +70,7 @@ ORDER BY a.attrelid, a.attnum`, 5, func(b *builder, f *fields) {
 	// What the rewrite rules of views read: relations (column 0) and columns.
 	{`SELECT DISTINCT r.ev_class, d.refobjid, d.refobjsubid
 FROM pg_rewrite AS r JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-WHERE r.ev_class >= 16384 AND d.refobjid <> r.ev_class ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
+WHERE r.ev_class >= 16384 AND r.rulename = '_RETURN' AND d.refobjid <> r.ev_class ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
 		b.reads(f.oid(), f.oid(), f.number())
 	}},
 	{`SELECT ev_class, ev_action::text FROM pg_rewrite WHERE ev_class >= 16384 AND rulename = '_RETURN' ORDER BY ev_class`, 2, func(b *builder, f *fields) {
@@ -78,6 +78,23 @@ WHERE r.ev_class >= 16384 AND d.refobjid <> r.ev_class ORDER BY 1, 2, 3`, 3, fun
 		if from, ok := origins(f.text()); ok {
 			b.origins[view] = from
 		}
+	}},
+	{`SELECT DISTINCT ev_class FROM pg_rewrite WHERE ev_class >= 16384 AND rulename <> '_RETURN' ORDER BY ev_class`, 1, func(b *builder, f *fields) {
+		if r := b.byOID[f.oid()]; r != nil {
+			r.Rules = true
+		}
+	}},
+	// What generated columns are computed from. Until PostgreSQL 14 the column
+	// itself depends on it, later the expression does.
+	{`SELECT a.attrelid, a.attnum, d.refobjsubid
+FROM pg_attribute AS a JOIN pg_attrdef AS e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+	JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid NOT IN (0, a.attnum)
+		AND (d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid
+			OR d.classid = 'pg_class'::regclass AND d.objid = a.attrelid AND d.objsubid = a.attnum)
+WHERE a.attgenerated <> '' ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
+		relation, number := f.oid(), f.number()
+		of := readColumn{relation, number}
+		b.generated[of] = append(b.generated[of], readColumn{relation, f.number()})
 	}},
 	{`SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proleakproof,
 	p.oid < 16384 AND n.nspname = 'pg_catalog', p.prorettype, p.proargtypes, p.proretset

@@ -16,14 +16,15 @@ type RelationName struct{ Schema, Name string }
 // Relation is a table, view, materialized view, foreign table or sequence.
 type Relation struct {
 	RelationName
-	OID     uint32
-	Kind    byte // of pg_class.relkind: r, p, v, m, f, S, …
-	Columns []Column
-	Parents []RelationName // inheritance parents, the partitioned table of a partition
-	// Sources are the relations that a view or materialized view reads, and
-	// per output column the source columns that its value comes from.
-	Definition string // SQL of a view
+	OID        uint32
+	Kind       byte // of pg_class.relkind: r, p, v, m, f, S, …
+	Columns    []Column
+	Parents    []RelationName // inheritance parents, the partitioned table of a partition
+	Definition string         // SQL of a view
 	Owner      string
+	// Rules: rewrite rules of the owner's run other statements when it is
+	// written to. The one that makes a view is none.
+	Rules bool
 }
 
 // Column is a column of a relation.
@@ -32,7 +33,11 @@ type Column struct {
 	Number  int16 // pg_attribute.attnum
 	Type    uint32
 	NotNull bool
-	Sources []ColumnRef // where a view's column comes from, at any depth down to tables
+	// Sources are the columns that a view's or a generated column's value comes
+	// from, at any depth: those of the views between and those of tables.
+	Sources []ColumnRef
+	// Computed: it is not one of the sources unchanged.
+	Computed bool
 }
 
 // ColumnRef names a column of a relation.

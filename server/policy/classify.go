@@ -212,8 +212,17 @@ func schemaClass(stmt *pg.Node) (class, bool) {
 	case *pg.Node_AlterTableStmt:
 		return ddl("ALTER " + objectWord(n.AlterTableStmt.Objtype)), true
 	case *pg.Node_RenameStmt:
-		return ddl("ALTER " + objectWord(n.RenameStmt.RenameType)), true
+		return alterClass(n.RenameStmt.RenameType), true
+	case *pg.Node_AlterObjectSchemaStmt:
+		return alterClass(n.AlterObjectSchemaStmt.ObjectType), true
+	case *pg.Node_AlterOwnerStmt:
+		return alterClass(n.AlterOwnerStmt.ObjectType), true
+	case *pg.Node_AlterObjectDependsStmt:
+		return alterClass(n.AlterObjectDependsStmt.ObjectType), true
 	case *pg.Node_GrantStmt:
+		if n.GrantStmt.Objtype == pg.ObjectType_OBJECT_PARAMETER_ACL {
+			return never(DDL, "GRANT ON PARAMETER", true, serverWide, serverHint), true
+		}
 		if n.GrantStmt.IsGrant {
 			return ddl("GRANT"), true
 		}
@@ -260,8 +269,8 @@ func schemaClass(stmt *pg.Node) (class, bool) {
 		tag = "CREATE POLICY"
 	case *pg.Node_AlterPolicyStmt:
 		tag = "ALTER POLICY"
-	case *pg.Node_AlterObjectSchemaStmt, *pg.Node_AlterOwnerStmt, *pg.Node_AlterObjectDependsStmt, *pg.Node_AlterCollationStmt:
-		tag = "ALTER"
+	case *pg.Node_AlterCollationStmt:
+		tag = "ALTER COLLATION"
 	case *pg.Node_AlterDefaultPrivilegesStmt:
 		tag = "ALTER DEFAULT PRIVILEGES"
 	case *pg.Node_AlterTsdictionaryStmt:
@@ -280,6 +289,23 @@ func schemaClass(stmt *pg.Node) (class, bool) {
 		return class{}, false
 	}
 	return ddl(tag), true
+}
+
+// alterClass is the class of a statement that changes the name, schema, owner
+// or dependencies of an object: what may not be created may not be altered so.
+func alterClass(t pg.ObjectType) class {
+	tag := "ALTER " + objectWord(t)
+	switch t {
+	case pg.ObjectType_OBJECT_FUNCTION, pg.ObjectType_OBJECT_PROCEDURE, pg.ObjectType_OBJECT_ROUTINE, pg.ObjectType_OBJECT_AGGREGATE,
+		pg.ObjectType_OBJECT_OPERATOR, pg.ObjectType_OBJECT_OPCLASS, pg.ObjectType_OBJECT_OPFAMILY, pg.ObjectType_OBJECT_CONVERSION,
+		pg.ObjectType_OBJECT_LANGUAGE, pg.ObjectType_OBJECT_EXTENSION, pg.ObjectType_OBJECT_EVENT_TRIGGER, pg.ObjectType_OBJECT_RULE:
+		return never(DDL, tag, true, opaqueCode, opaqueHint)
+	case pg.ObjectType_OBJECT_ROLE, pg.ObjectType_OBJECT_DATABASE, pg.ObjectType_OBJECT_TABLESPACE, pg.ObjectType_OBJECT_LARGEOBJECT:
+		return never(Other, tag, true, serverWide, serverHint)
+	case pg.ObjectType_OBJECT_FDW, pg.ObjectType_OBJECT_FOREIGN_SERVER, pg.ObjectType_OBJECT_PUBLICATION, pg.ObjectType_OBJECT_SUBSCRIPTION:
+		return never(Other, tag, true, foreignWhy, serverHint)
+	}
+	return ddl(tag)
 }
 
 func setClass(n *pg.VariableSetStmt) class {

@@ -91,6 +91,18 @@ func (a *analysis) leakproof(n *pg.A_Expr, ns *namespace) bool {
 	return false
 }
 
+// casesCompare says whether no comparison of a CASE fails.
+func (a *analysis) casesCompare(n *pg.CaseExpr, ns *namespace) bool {
+	left := a.operand(n.Arg, ns)
+	for _, w := range n.Args {
+		right := a.operand(w.GetCaseWhen().GetExpr(), ns)
+		if right == 0 || right != left && right != anyValue {
+			return false
+		}
+	}
+	return left != 0 && left != anyValue
+}
+
 // operand is the family of one side of a comparison.
 func (a *analysis) operand(n *pg.Node, ns *namespace) int {
 	switch e := n.GetNode().(type) {
@@ -115,8 +127,7 @@ func (a *analysis) operand(n *pg.Node, ns *namespace) int {
 		}
 	case *pg.Node_TypeCast:
 		names := stringsOf(e.TypeCast.TypeName.GetNames())
-		plain := len(names) == 1 || len(names) == 2 && names[0] == "pg_catalog"
-		if plain && constant(e.TypeCast.Arg) && len(e.TypeCast.TypeName.ArrayBounds) == 0 {
+		if len(names) > 0 && a.constant(e.TypeCast) && len(e.TypeCast.TypeName.ArrayBounds) == 0 {
 			return castFamilies[names[len(names)-1]]
 		}
 	}
@@ -130,10 +141,38 @@ func (a *analysis) compareTypes(l, r uint32) {
 	}
 }
 
-// constant says whether a cast of n is evaluated without regard to any row. A
+// constant says whether a cast is evaluated without regard to any row: that of
+// a string to one of PostgreSQL's own types is when the statement is parsed,
+// and that of a number when it is planned, as far as the cast is immutable. A
 // parameter's is not: a client may declare it as text, and what cannot be cast
 // then fails only where a row is there to compare it with.
-func constant(n *pg.Node) bool { return n.GetAConst() != nil }
+func (a *analysis) constant(n *pg.TypeCast) bool {
+	c := n.Arg.GetAConst()
+	names := stringsOf(n.TypeName.GetNames())
+	if c == nil || len(names) == 0 || len(names) > 2 {
+		return false
+	}
+	name := names[len(names)-1]
+	if len(names) == 2 && names[0] != "pg_catalog" || len(names) == 1 && !a.rules.builtinType(name) {
+		return false
+	}
+	return c.Isnull || c.GetSval() != nil || castFamilies[name] != 0 || name == "numeric" || name == "float4" || name == "float8"
+}
+
+// builtinType says whether a bare name means one of PostgreSQL's own types.
+func (r *ruleSet) builtinType(name string) bool {
+	if r.catalog == nil {
+		return true
+	}
+	found := false
+	for _, t := range r.engine.types(name) {
+		if t.Schema != "pg_catalog" {
+			return false
+		}
+		found = true
+	}
+	return found
+}
 
 // harmless are the nodes that neither fail nor have effects by themselves.
 func harmless(m proto.Message) bool {

@@ -312,7 +312,7 @@ func (r *Relation) has(column string) bool {
 // harmlessVolatile are the volatile built-in functions that tell or change
 // nothing a rule could be about.
 var harmlessVolatile = nameSet(`
-	random random_normal setseed gen_random_uuid uuidv4 uuidv7 clock_timestamp timeofday lastval current_query
+	random random_normal setseed gen_random_uuid uuidv4 uuidv7 clock_timestamp timeofday lastval
 	pg_is_in_recovery pg_database_size pg_relation_size pg_table_size pg_indexes_size pg_total_relation_size pg_tablespace_size
 	pg_partition_tree pg_partition_ancestors pg_blocking_pids pg_jit_available pg_collation_actual_version
 	pg_database_collation_actual_version pg_is_wal_replay_paused pg_current_wal_lsn pg_last_wal_receive_lsn
@@ -343,7 +343,7 @@ var dangerousFunctions = nameSet(`
 	pg_export_snapshot pg_extension_config_dump pg_nextoid pg_notify pg_log_backend_memory_contexts
 	pg_log_standby_snapshot pg_stop_making_pinned_objects pg_import_system_collations pg_sync_replication_slots
 	pg_get_backend_memory_contexts pg_get_shmem_allocations
-	pg_stat_get_activity pg_cursor pg_prepared_statement pg_stat_statements pg_stats_ext_mcvlist_items
+	pg_stat_get_activity pg_cursor pg_prepared_statement pg_stat_statements pg_stats_ext_mcvlist_items pg_mcv_list_items
 	get_raw_page
 `)
 

@@ -37,6 +37,9 @@ type compiledMask struct {
 	table  pattern
 	column string // lower case
 	kind   MaskKind
+	// lost: the table is there, and nowhere it has the column. Perhaps that has
+	// another name now, under which nothing would hide it.
+	lost bool
 }
 
 func compileMasks(masks []Mask, catalog *Catalog) ([]compiledMask, error) {
@@ -61,9 +64,29 @@ func compileMasks(masks []Mask, catalog *Catalog) ([]compiledMask, error) {
 				return nil, fmt.Errorf("masking_rules[%d]: column %q of %q is already masked as %s", i, m.Column, m.Table, have.kind)
 			}
 		}
+		c.lost = c.misses(catalog)
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+func (m *compiledMask) misses(catalog *Catalog) bool {
+	if catalog == nil {
+		return false
+	}
+	there := false
+	for name, rel := range catalog.Relations {
+		if !m.table.restricts(name) {
+			continue
+		}
+		there = true
+		for _, c := range rel.Columns {
+			if lower(c.Name) == m.column {
+				return false
+			}
+		}
+	}
+	return there
 }
 
 // columnName reads a column's name as a rule has it, in quotes or without.

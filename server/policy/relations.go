@@ -145,11 +145,22 @@ func (e *Engine) checkRelation(s *statement, ref *relationRef) *refusal {
 				"table %q shows what the database keeps about other sessions or about data", ref.typed())
 		}
 	}
-	if e.ruled && opaque && !e.grantsExactly(ref.name) {
+	// Who allows such a view by its name knows what it shows; but where another
+	// rule hides something, it may be shown there.
+	if e.ruled && opaque && (!e.grantsExactly(ref.name) || e.hides()) {
 		return refuse("function_not_allowed", "Read the tables themselves.",
 			"view %q cannot be traced to the tables that it reads", ref.typed())
 	}
+	if e.ruled && ref.target && ref.relation != nil && ref.relation.Rules && len(s.writes) > 0 {
+		return refuse("function_not_allowed", "Ask your operator to write it for you, or to replace its rules by triggers.",
+			"table %q has rewrite rules, and what they run cannot be checked", ref.typed())
+	}
 	return nil
+}
+
+// hides says whether the policy hides anything but what it does not allow.
+func (e *Engine) hides() bool {
+	return len(e.denied)+len(e.profile.Masks)+len(e.profile.Filters) > 0
 }
 
 // checkSystem keeps the system catalogs to reading, and what they tell about
@@ -185,7 +196,10 @@ func (e *Engine) checkWholesale(s *statement) *refusal {
 	}
 	if renames(s.node) {
 		return refuse("statement_not_allowed", "Ask your operator to rename it, and to change the policy with it.",
-			"renaming or moving is not permitted: this policy's rules know tables and columns by name")
+			"renaming or moving is not permitted: this policy's rules know tables, columns and functions by name")
+	}
+	if d := s.node.GetCreateDomainStmt(); d != nil && len(d.Domainname) == 2 && d.Domainname[0].GetString_().GetSval() == "pg_temp" {
+		return refuse("statement_not_allowed", "Create it in a schema of its own.", "a temporary domain would stand in for a type of the same name")
 	}
 	return nil
 }
@@ -247,7 +261,7 @@ func sensitive(n RelationName) bool {
 		return true // an extension's, in whichever schema
 	case "user_mapping_options", "_pg_user_mappings":
 		return n.Schema == "information_schema"
-	case "pg_stat_activity", "pg_prepared_statements", "pg_cursors",
+	case "pg_stat_activity", "pg_prepared_statements", "pg_cursors", "pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_settings",
 		"pg_authid", "pg_shadow", "pg_subscription", "pg_user_mapping", "pg_user_mappings", "pg_largeobject",
 		"pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data":
 		return n.Schema == "pg_catalog"

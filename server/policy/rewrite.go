@@ -78,11 +78,12 @@ type relationRules struct {
 	masks    map[string]MaskKind // by column, in the catalog's case
 	filters  []*compiledFilter
 	unsafe   bool // it shows filtered rows in a way that cannot be filtered here
+	lost     bool // a column that is to be masked is not in it, see compiledMask
 }
 
 var noRules = &relationRules{}
 
-func (r *relationRules) applies() bool  { return len(r.masks) > 0 || r.filtered() }
+func (r *relationRules) applies() bool  { return len(r.masks) > 0 || r.lost || r.filtered() }
 func (r *relationRules) filtered() bool { return len(r.filters) > 0 || r.unsafe }
 
 func (r *relationRules) filterNames(column string) bool {
@@ -154,8 +155,8 @@ func (r *ruleSet) collect(rel *Relation, name RelationName) *relationRules {
 				from = r.ancestors(source)
 			}
 			k := r.maskOf(from, s.Column)
-			if k != "" && (len(c.Sources) > 1 || !strings.EqualFold(s.Column, c.Name)) {
-				k = Null // perhaps computed from it
+			if k != "" && c.Computed {
+				k = Null
 			}
 			kind = combine(kind, k)
 		}
@@ -175,6 +176,9 @@ func (r *ruleSet) collect(rel *Relation, name RelationName) *relationRules {
 	for _, n := range reads {
 		for _, f := range r.filtersOf(n) {
 			out.unsafe = out.unsafe || !applied[f]
+		}
+		for _, m := range r.masks {
+			out.lost = out.lost || m.lost && m.table.restricts(n)
 		}
 	}
 	return out

@@ -70,6 +70,10 @@ func (a *analysis) refuseUnknown(what string) {
 
 func (a *analysis) touch(r *relationRules) {
 	a.touched[r.name] = r
+	if r.lost {
+		a.refuse(refuse("masked_column_expression", "Ask your operator to correct the policy.",
+			"the policy masks a column that table %q does not have; perhaps it has another name now", r.name.Name))
+	}
 	if r.unsafe {
 		a.refuse(unsafeFilter("table %q shows rows of tables that have a row filter; read those tables themselves", r.name.Name))
 	}
@@ -196,7 +200,7 @@ func (r *ruleSet) definition(s *statement) *refusal {
 			continue
 		}
 		if rules.filtered() {
-			if s.node.GetVacuumStmt() == nil {
+			if n := s.node.GetVacuumStmt(); n == nil || verbose(n) { // it tells how many rows there are
 				return unsafeFilter("%s is not permitted on table %q, which has a row filter", s.class.tag, ref.typed())
 			}
 			continue
@@ -214,31 +218,41 @@ func (r *ruleSet) harmlessDefinition(s *statement, rules *relationRules) bool {
 	case *pg.Node_VacuumStmt, *pg.Node_CommentStmt:
 		return true
 	case *pg.Node_IndexStmt:
-		return !mentionsAny(s.node, rules.masks)
+		return !mentionsAny(s.node, rules)
 	case *pg.Node_AlterTableStmt:
 		for _, c := range n.AlterTableStmt.Cmds {
 			if c.GetAlterTableCmd().GetSubtype() != pg.AlterTableType_AT_AddColumn {
 				return false
 			}
 		}
-		return !mentionsAny(s.node, rules.masks)
+		return !mentionsAny(s.node, rules)
 	}
 	return false
 }
 
-// mentionsAny says whether any string below m is one of the names.
-func mentionsAny(m proto.Message, names map[string]MaskKind) bool {
+func verbose(n *pg.VacuumStmt) bool {
+	for _, o := range n.Options {
+		if o.GetDefElem().GetDefname() == "verbose" {
+			return true
+		}
+	}
+	return false
+}
+
+// mentionsAny says whether any string below m is a masked column's name, or
+// means the whole row.
+func mentionsAny(m proto.Message, rules *relationRules) bool {
 	found := false
 	switch n := m.(type) {
 	case *pg.String:
-		_, found = names[n.Sval]
+		_, found = rules.masks[n.Sval]
 	case *pg.IndexElem:
-		_, found = names[n.Name]
+		_, found = rules.masks[n.Name]
 	case *pg.ColumnRef:
-		_, star := columnFields(n)
-		found = star
+		fields, star := columnFields(n)
+		found = star || len(fields) > 0 && fields[len(fields)-1] == rules.name.Name
 	}
-	eachChild(m, func(_ string, child proto.Message) { found = found || mentionsAny(child, names) })
+	eachChild(m, func(_ string, child proto.Message) { found = found || mentionsAny(child, rules) })
 	return found
 }
 

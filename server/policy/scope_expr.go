@@ -65,11 +65,15 @@ func (a *analysis) expr(m proto.Message, ns *namespace, p place) {
 			a.leaky = true
 		}
 	case *pg.TypeCast:
-		if !constant(n.Arg) {
+		if !a.constant(n) {
 			a.expensive(p)
 		}
 		a.expr(n.Arg, ns, p)
 		return
+	case *pg.CaseExpr:
+		if n.Arg != nil && !p.above && !a.casesCompare(n, ns) {
+			a.leaky = true
+		}
 	case *pg.CurrentOfExpr:
 		a.currentOf = true
 		return

@@ -27,19 +27,21 @@ func wholesale(stmt *pg.Node) string {
 	return ""
 }
 
-// renames says whether a statement gives a relation, schema or column another
-// name.
+// renames says whether a statement gives another name to something that names
+// in statements mean: a relation, schema, column or type. Until it commits no
+// catalog tells of it.
 func renames(stmt *pg.Node) bool {
 	switch n := stmt.GetNode().(type) {
 	case *pg.Node_AlterObjectSchemaStmt:
 		return true
 	case *pg.Node_RenameStmt:
 		switch n.RenameStmt.RenameType {
-		case pg.ObjectType_OBJECT_TABLE, pg.ObjectType_OBJECT_VIEW, pg.ObjectType_OBJECT_MATVIEW,
-			pg.ObjectType_OBJECT_FOREIGN_TABLE, pg.ObjectType_OBJECT_SEQUENCE, pg.ObjectType_OBJECT_SCHEMA,
-			pg.ObjectType_OBJECT_COLUMN:
-			return true
+		case pg.ObjectType_OBJECT_INDEX, pg.ObjectType_OBJECT_TABCONSTRAINT, pg.ObjectType_OBJECT_DOMCONSTRAINT,
+			pg.ObjectType_OBJECT_TRIGGER, pg.ObjectType_OBJECT_POLICY, pg.ObjectType_OBJECT_STATISTIC_EXT,
+			pg.ObjectType_OBJECT_TSCONFIGURATION, pg.ObjectType_OBJECT_TSDICTIONARY:
+			return false
 		}
+		return true
 	}
 	return false
 }
