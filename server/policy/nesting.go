@@ -4,17 +4,18 @@ import "strings"
 
 // nesting is an upper estimate of how deep the parse tree of sql becomes.
 // Brackets and CASE nest; so does each operator of a chain, since a+b+c is
-// (a+b)+c, and each UNION or JOIN. A comma, AND and OR start a new chain:
-// lists and boolean chains are flat in the tree.
+// (a+b)+c, and each UNION or JOIN. A comma, AND, OR and the words between the
+// arms of a CASE start a new chain: lists, boolean chains and arms are flat in
+// the tree.
 func nesting(sql string) int {
 	d := depthGauge{levels: make([]level, 1, 16)}
 	for i := 0; i < len(sql) && d.deepest <= maxDepth; {
 		c := sql[i]
 		switch {
 		case c == '\'' || c == '"':
-			i = skipQuoted(sql, i, false)
+			i, d.dotted = skipQuoted(sql, i, false), false
 		case c == '$':
-			i = skipDollar(sql, i)
+			i, d.dotted = skipDollar(sql, i), false
 		case c == '-' && strings.HasPrefix(sql[i:], "--"):
 			i = skipLine(sql, i)
 		case c == '/' && strings.HasPrefix(sql[i:], "/*"):
@@ -49,6 +50,10 @@ type depthGauge struct {
 	levels  []level
 	depth   int // brackets open, plus chains and joins of all open levels
 	deepest int
+	// dotted: what comes next is a name, whatever word it is, since t.end has a
+	// column named end. A number may end in a dot, too (1. UNION …), so that such
+	// a word may not lessen the estimate and may still add to it.
+	dotted bool
 }
 
 func (d *depthGauge) grow(n int) {
@@ -88,6 +93,10 @@ func (d *depthGauge) restart() {
 }
 
 func (d *depthGauge) symbol(c byte) {
+	if c == ' ' || c >= '\t' && c <= '\r' {
+		return
+	}
+	d.dotted = c == '.'
 	switch c {
 	case '(', '[':
 		d.open(false)
@@ -105,6 +114,8 @@ func (d *depthGauge) symbol(c byte) {
 }
 
 func (d *depthGauge) word(w string) {
+	dotted := d.dotted
+	d.dotted = false
 	var lower [9]byte
 	if len(w) > len(lower) {
 		return
@@ -114,13 +125,17 @@ func (d *depthGauge) word(w string) {
 	}
 	switch string(lower[:len(w)]) {
 	case "case":
-		d.open(true)
+		if !dotted {
+			d.open(true)
+		}
 	case "end":
-		if d.levels[len(d.levels)-1].isCase {
+		if !dotted && d.levels[len(d.levels)-1].isCase {
 			d.close()
 		}
-	case "and", "or":
-		d.restart()
+	case "and", "or", "when", "then", "else":
+		if !dotted {
+			d.restart()
+		}
 	case "union", "intersect", "except", "join":
 		d.join()
 	case "not", "is", "isnull", "notnull", "collate", "at", "like", "ilike", "similar", "in", "between", "escape", "operator":
