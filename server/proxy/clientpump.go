@@ -17,10 +17,9 @@ const fromClient = "BCDEFHPQSXcdf"
 // clientPump is the state of toUpstream.
 type clientPump struct {
 	*session
-	scan     wire.Scanner
-	buf      buffer
-	dropping bool // the frame that scan is in was refused
-	torn     bool // part of a frame may have gone upstream without its end
+	scan wire.Scanner
+	buf  buffer
+	torn bool // part of a frame may have gone upstream without its end
 }
 
 // toUpstream relays what the client sends until it leaves or the session
@@ -64,14 +63,9 @@ func (s *session) stopping() bool {
 // relay sends upstream what may go of data, and returns how much of it is
 // done with. more is false when nothing further is to be read.
 func (p *clientPump) relay(data []byte) (done int, more bool) {
-	start := 0 // of what is not sent yet
 	for done < len(data) {
 		if !p.scan.AtBoundary() {
 			done += p.scan.Skip(data[done:])
-			if p.dropping {
-				start = done
-				p.dropping = !p.scan.AtBoundary()
-			}
 			continue
 		}
 		h, ok, err := p.scan.Next(data[done:])
@@ -89,24 +83,15 @@ func (p *clientPump) relay(data []byte) (done int, more bool) {
 			if !p.permitted() || executes(h.Type) && !p.paced() {
 				return done, false
 			}
-			if h.Type == wire.FunctionCall && p.id.credentialID != "" {
-				if !p.send(data[start:done]) || !p.refuseFunctionCall() {
-					return done, false
-				}
-				done += wire.HeaderSize
-				start = done
-				p.dropping = h.Body > 0
-				continue
-			}
 		}
 		p.note(h.Type)
 		done += wire.HeaderSize
 		if h.Type == wire.Terminate {
-			p.send(data[start:done])
+			p.send(data[:done])
 			return done, false
 		}
 	}
-	return done, p.send(data[start:done])
+	return done, p.send(data[:done])
 }
 
 // runs reports whether a frame of this type can make the upstream run
@@ -149,44 +134,6 @@ func (p *clientPump) send(b []byte) bool {
 		return false
 	}
 	return true
-}
-
-// refuseFunctionCall answers a FunctionCall in its place: after everything
-// that was asked before it, so that a pipeline stays in step.
-func (s *session) refuseFunctionCall() bool {
-	for {
-		s.mu.Lock()
-		for !s.ledger.empty() || s.partial {
-			if s.over || s.ending.Load() != nil {
-				s.mu.Unlock()
-				return false
-			}
-			if s.ledger.open() {
-				s.mu.Unlock()
-				s.end(fatal(codeNotSupported, "", "function call inside an extended-query batch is not supported"))
-				return false
-			}
-			s.settled.Wait()
-		}
-		s.mu.Unlock()
-
-		s.writing.Lock()
-		s.mu.Lock()
-		status, still := s.ledger.status, s.ledger.empty() && !s.partial
-		s.mu.Unlock()
-		if !still {
-			s.writing.Unlock()
-			continue
-		}
-		answer := wire.AppendReport(nil, wire.Report{
-			Severity: wire.SeverityError, Code: codeNotSupported,
-			Message: "function call message is not supported for issued credentials",
-			Hint:    "Call the function in a SELECT.",
-		})
-		_, err := s.client.Write(wire.AppendReadyForQuery(answer, status))
-		s.writing.Unlock()
-		return err == nil
-	}
 }
 
 // clientLeft ends the session after the client's last byte. A client that

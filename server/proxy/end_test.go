@@ -66,7 +66,7 @@ func endings() []ending {
 				if err != nil {
 					return err
 				}
-				p.Rules.BudgetQueriesPerDay = 5
+				p.Rules.ApprovalMode = "all"
 				return tx.Policies().Update(p)
 			})
 		}},
@@ -426,7 +426,7 @@ func TestUpstreamThatBreaksTheProtocol(t *testing.T) {
 	p := d.project("shop", func(_ *store.Project, db *store.Database) {
 		db.Host, db.Port = "127.0.0.1", ln.Addr().(*net.TCPAddr).Port
 	})
-	conn := d.connect(d.as(d.credential(p, nil)))
+	conn := d.connect(d.config(p.Subdomain+"."+testDomain, "postgres", "any", "postgres"))
 	_, err = conn.Exec(t.Context(), "select 1", pgx.QueryExecModeSimpleProtocol)
 	if e := asPgError(t, err); e.Severity != "FATAL" || e.Code != "08006" || !strings.HasPrefix(e.Message, "upstream broke the protocol: ") {
 		t.Fatalf("got %v", e)

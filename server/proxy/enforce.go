@@ -16,12 +16,9 @@ func unenforced(r store.PolicyRules) []string {
 			names = append(names, name)
 		}
 	}
-	add(r.BudgetQueriesPerHour != 0, "budget_queries_per_hour")
-	add(r.BudgetQueriesPerDay != 0, "budget_queries_per_day")
-	add(r.WriteMode != "" && r.WriteMode != "normal", "write_mode "+r.WriteMode)
+	add(r.WriteMode == "sandbox", "write_mode "+r.WriteMode)
 	add(r.ApprovalMode != "" && r.ApprovalMode != "off", "approval_mode "+r.ApprovalMode)
 	add(r.EgressBytesPerDay != 0, "egress_bytes_per_day")
-	add(r.MaxAffectedRows != 0, "max_affected_rows")
 	return names
 }
 

@@ -38,10 +38,12 @@ const (
 type enforcePump struct {
 	*clientPump
 	*enforcer
-	out  []byte // to be sent
-	rest rest
-	typ  byte   // of the frame that is collected
-	body []byte // of it
+	out   []byte // to be sent
+	rest  rest
+	typ   byte   // of the frame that is collected
+	body  []byte // of it
+	block block
+	skip  bool // the client's frames up to its Sync, as the upstream does after an error
 }
 
 // relay is clientPump's, for a session under a policy.
@@ -74,6 +76,12 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 		}
 		if !ok {
 			break
+		}
+		if p.skip && h.Type != wire.Sync && h.Type != wire.Terminate {
+			p.rest = discard
+			p.enter(h, data[done:])
+			done += wire.HeaderSize
+			continue
 		}
 		have := data[done+wire.HeaderSize:]
 		whole := len(have) >= h.Body
@@ -161,12 +169,12 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 			p.rest = discard
 			p.enter(h, data[done:])
 			done += wire.HeaderSize
+		case wire.Sync:
+			p.rest = discard
+			p.enter(h, data[done:])
+			done += wire.HeaderSize
+			p.endBatch()
 		default:
-			if h.Type == wire.Sync {
-				p.expect(reply{kind: h.Type})
-				p.statements.batch++
-				p.portals.batch++
-			}
 			p.note(h.Type)
 			p.rest = passOn
 			p.out = append(p.out, data[done:done+wire.HeaderSize]...)
@@ -228,7 +236,10 @@ func (p *enforcePump) frame(typ byte, body []byte) bool {
 	case wire.Bind:
 		err = p.bindMasked(body)
 	}
-	if err != nil {
+	switch {
+	case err == errEnding:
+		return false
+	case err != nil:
 		p.end(protocolViolation(err))
 		return false
 	}
@@ -247,15 +258,27 @@ func (p *enforcePump) query(body []byte) error {
 	if v.refused == nil && v.tagged("DECLARE CURSOR") {
 		v.refused = p.declared(v.prepared(text, p.engine))
 	}
+	if v.refused == nil {
+		v.refused = p.charge(v.charged())
+	}
 	if v.refused != nil {
 		p.refuse(wire.Query, "", v.refused)
 		return nil
 	}
+	if p.encloses() && len(v.Statements) > 0 {
+		return p.enclosed(v)
+	}
+	p.ask(v, reply{})
+	return nil
+}
+
+// ask sends a permitted text, whose reply is r.
+func (p *enforcePump) ask(v verdict, r reply) {
 	p.altering(v.alters())
-	p.expect(reply{kind: wire.Query, notices: v.notices(), rows: p.caps(v)})
+	r.kind, r.notices, r.rows = wire.Query, v.notices(), p.caps(v)
+	p.expect(r)
 	p.note(wire.Query)
 	p.out = wire.AppendQuery(p.out, v.sql)
-	return nil
 }
 
 func (p *enforcePump) parse(body []byte) error {
@@ -286,6 +309,7 @@ func (p *enforcePump) parse(body []byte) error {
 		return nil
 	}
 	p.statements.set(string(name), made)
+	p.expect(reply{kind: wire.Parse})
 	p.note(wire.Parse)
 	p.out = appendParse(p.out, string(name), v.sql, types)
 	return nil
@@ -303,6 +327,7 @@ func (p *enforcePump) bind(portal, statement string) (refused, alive bool) {
 		return true, true
 	}
 	p.portals.set(portal, list...)
+	p.expect(reply{kind: wire.Bind})
 	p.note(wire.Bind)
 	return false, true
 }
@@ -331,6 +356,11 @@ func (p *enforcePump) execute(body []byte) error {
 	if !ok || len(rows) != 4 {
 		return errors.New("invalid message format")
 	}
+	if p.encloses() {
+		if err := p.openBlock(); err != nil {
+			return err
+		}
+	}
 	list := p.portals.may(string(portal))
 	r := p.still(list)
 	if r == nil && list == nil {
@@ -343,6 +373,12 @@ func (p *enforcePump) execute(body []byte) error {
 		}
 		alters = alters || one.alters
 	}
+	if r == nil && !alike(list) && p.encloses() {
+		r = changedSince()
+	}
+	if r == nil {
+		r = p.chargePortal(string(portal), list)
+	}
 	if r != nil {
 		p.refuse(wire.Parse, unstored, r)
 		return nil
@@ -352,10 +388,18 @@ func (p *enforcePump) execute(body []byte) error {
 	if len(list) > 0 {
 		next.notices = list[len(list)-1].notices
 	}
+	if p.encloses() {
+		return p.executeEnclosed(body, list, next)
+	}
+	p.runPortal(body, next)
+	return nil
+}
+
+// runPortal sends an Execute.
+func (p *enforcePump) runPortal(body []byte, next reply) {
 	p.expect(next)
 	p.note(wire.Execute)
 	p.out = wire.AppendBody(p.out, wire.Execute, body)
-	return nil
 }
 
 func (p *enforcePump) describe(body []byte) error {
@@ -371,6 +415,7 @@ func (p *enforcePump) describe(body []byte) error {
 		p.refuse(wire.Parse, unstored, r)
 		return nil
 	}
+	p.expect(reply{kind: wire.Describe})
 	p.note(wire.Describe)
 	p.out = wire.AppendBody(p.out, wire.Describe, body)
 	return nil
@@ -386,6 +431,7 @@ func (p *enforcePump) close(body []byte) error {
 	} else {
 		p.statements.drop(name)
 	}
+	p.expect(reply{kind: wire.Close})
 	p.note(wire.Close)
 	p.out = wire.AppendBody(p.out, wire.Close, body)
 	return nil
@@ -426,9 +472,7 @@ func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
 	}
 	p.refusals[number] = why
 	p.mu.Unlock()
-	if typ == wire.Query {
-		p.expect(reply{kind: typ})
-	}
+	p.expect(reply{kind: typ})
 	p.note(typ)
 	if typ == wire.Query {
 		p.out = wire.AppendQuery(p.out, p.marker+number)

@@ -24,6 +24,10 @@ type enforcer struct {
 	key      catalog.Key
 	path     []string // schemas of the search path
 	pathText string
+	subject  string // of budgets
+
+	queryTimeoutMs int // of the database
+	local          int // the policy's timeout that holds now, perhaps only to the end of a transaction
 
 	asked   *view // the view that ruling is of
 	ruling  *ruling
@@ -51,7 +55,8 @@ type enforcer struct {
 }
 
 // newEnforcer holds s, whose schemas are path, to the policy of its login.
-func newEnforcer(s *session, db *store.Database, path []string) *enforcer {
+// user is the upstream's.
+func newEnforcer(s *session, db *store.Database, user string, path []string) *enforcer {
 	var nonce [8]byte
 	rand.Read(nonce[:])
 	return &enforcer{
@@ -61,6 +66,7 @@ func newEnforcer(s *session, db *store.Database, path []string) *enforcer {
 			Address: net.JoinHostPort(db.Host, strconv.Itoa(db.Port)) + "/" + db.Name,
 		},
 		path: path, pathText: strings.Join(path, "\x00"),
+		subject: subjectOf(s, db, user), queryTimeoutMs: db.QueryTimeoutMs, local: s.posture.timeoutMs,
 		marker: "pgbeam_refused_" + hex.EncodeToString(nonce[:]) + "_",
 	}
 }
@@ -160,6 +166,16 @@ func (v verdict) alters() bool {
 	return false
 }
 
+// any reports whether one of the statements is such a one.
+func (v verdict) any(is func(*policy.Statement) bool) bool {
+	for i := range v.Statements {
+		if is(&v.Statements[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // tagged reports whether one of the statements is of one of these commands.
 func (v verdict) tagged(tags ...string) bool {
 	for i := range v.Statements {
@@ -225,6 +241,11 @@ func (e *enforcer) given() bool {
 // notices are what the client is told about a permitted text when it has run.
 func (v verdict) notices() []byte {
 	var b []byte
+	for i := range v.Statements {
+		if s := &v.Statements[i]; s.Tag == "COMMIT" && strings.HasPrefix(s.SQL, "ROLLBACK") {
+			b = wire.AppendReport(b, wire.Report{Severity: wire.SeverityNotice, Code: "00000", Message: "write mode rollback: COMMIT became ROLLBACK, and nothing was kept"})
+		}
+	}
 	for _, f := range v.Findings {
 		b = wire.AppendReport(b, wire.Report{
 			Severity: wire.SeverityNotice, Code: "00000", Message: fmt.Sprintf("migration safety: %s (%s). %s", f.Rule, f.Severity, f.Message), Hint: f.Hint,

@@ -76,6 +76,8 @@ type deployment struct {
 	addr   string
 	mode   string // ssl_mode of databases
 	log    *logBuffer
+
+	passthrough bool // sessions are of a user of the upstream
 }
 
 func deploy(t testing.TB, change ...func(*Config)) *deployment {

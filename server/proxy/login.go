@@ -170,7 +170,8 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 			ss.closeUpstream(false)
 			return nil, err
 		}
-		ss.posture, ss.enforcer = under.posture, newEnforcer(ss, db, path)
+		ss.posture, ss.wanted = under.posture, under.posture
+		ss.enforcer = newEnforcer(ss, db, user, path)
 	}
 	if err := s.register(ss); err != nil {
 		ss.closeUpstream(true)

@@ -205,9 +205,9 @@ func TestLoginThatMayNotBeUsed(t *testing.T) {
 func TestPolicyThatIsNotEnforcedRefusesTheLogin(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop")
-	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", BudgetQueriesPerDay: 10, WriteMode: "rollback"})
+	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", EgressBytesPerDay: 10, WriteMode: "sandbox"})
 	e := d.refused(d.as(l))
-	if e.Code != "0A000" || !strings.Contains(e.Message, "budget_queries_per_day, write_mode rollback") || e.Hint == "" {
+	if e.Code != "0A000" || !strings.Contains(e.Message, "write_mode sandbox, egress_bytes_per_day") || e.Hint == "" {
 		t.Fatalf("got %s %q, hint %q", e.Code, e.Message, e.Hint)
 	}
 }
@@ -423,8 +423,7 @@ func TestTooManyFailuresAreRefused(t *testing.T) {
 func TestStartupSettings(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop", func(_ *store.Project, db *store.Database) { db.QueryTimeoutMs = 12345 })
-	l := d.credential(p, nil)
-	c := d.config(l.host, l.PgUsername, l.password, "postgres",
+	c := d.config(p.Subdomain+"."+testDomain, "postgres", postgres.Password, "postgres",
 		"application_name=app", "timezone=Asia%2FTokyo", "statement_timeout=7",
 		"options=project%3D"+p.Subdomain+"%20-c%20my.words%3Da%5C%20b%20--work-mem%3D5MB%20-c%20statement_timeout%3D9")
 	conn := d.connect(c)
@@ -505,7 +504,7 @@ func TestRegionIsTold(t *testing.T) {
 func TestPassthroughUnderADefaultPolicyThatIsNotEnforced(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop")
-	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", BudgetQueriesPerDay: 10})
+	l := d.credential(p, &store.PolicyRules{AccessMode: "read_only", ApprovalMode: "all"})
 	d.changeProject(p, func(p *store.Project) { p.DefaultPolicyID = l.PolicyID })
 	if e := d.refused(d.config(l.host, "postgres", postgres.Password, "postgres")); e.Code != "0A000" {
 		t.Fatalf("got %s %q", e.Code, e.Message)

@@ -15,7 +15,9 @@ type prepared struct {
 	sent    string // what went upstream
 	engine  *engine
 	alters  bool
-	fetches bool                    // it runs a cursor
+	fetches bool // it runs a cursor
+	charged bool // running it counts against a budget
+	part    part
 	masks   map[int]policy.MaskKind // of its rows' columns
 	capped  bool                    // its rows count
 	notices []byte
@@ -24,7 +26,8 @@ type prepared struct {
 func (v verdict) prepared(text []byte, under *engine) *prepared {
 	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), notices: v.notices()}
 	if len(v.Statements) == 1 {
-		p.masks, p.capped = v.Statements[0].Outputs, givesRows(&v.Statements[0])
+		s := &v.Statements[0]
+		p.masks, p.capped, p.part, p.charged = s.Outputs, givesRows(s), partOf(s), chargeable(s)
 	}
 	return p
 }
@@ -51,12 +54,13 @@ type slot struct {
 	batch   int     // of last
 	nulls   []int   // of a portal: columns of its rows that become NULL
 	rows    *rowCap // of a portal
+	charged bool    // a portal that has run
 }
 
 // set notes that a name is made to stand for what p says.
 func (n *names) set(name string, p ...*prepared) {
 	s := n.touch(name)
-	s.last, s.nulls, s.rows = p, nil, nil
+	s.last, s.nulls, s.rows, s.charged = p, nil, nil, false
 	for _, one := range p {
 		if !slices.ContainsFunc(s.may, func(have *prepared) bool { return have == one }) {
 			s.may = append(s.may, one)
@@ -193,15 +197,20 @@ func (e *enforcer) still(list []*prepared) *wire.Report {
 			return v.refused
 		}
 		if v.sql != p.sent {
-			// Drivers know this one, and prepare again by themselves.
-			return &wire.Report{
-				Severity: wire.SeverityError, Code: codeNotSupported, Message: "cached plan must not change result type",
-				Detail: "The policy of this login changed since the statement was prepared.", Hint: "Prepare it again.",
-			}
+			return changedSince()
 		}
 		p.engine = e.engine
 	}
 	return nil
+}
+
+// changedSince refuses what is another statement than the one that was
+// prepared. Drivers know this error, and prepare again by themselves.
+func changedSince() *wire.Report {
+	return &wire.Report{
+		Severity: wire.SeverityError, Code: codeNotSupported, Message: "cached plan must not change result type",
+		Detail: "The policy of this login changed since the statement was prepared.", Hint: "Prepare it again.",
+	}
 }
 
 // stillAll is still for everything that FETCH and MOVE can run.

@@ -28,6 +28,7 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/catalog"
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/meter"
 	"github.com/pgbeam/pulumi-pgbeam/server/pool"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
@@ -65,6 +66,7 @@ type Server struct {
 	dialer   *pool.Dialer
 	catalogs catalog.Cache
 	reports  *reporter
+	meter    *meter.Meter // of budgets
 
 	stop    context.CancelFunc // ends the watcher and the reporter
 	base    context.Context
@@ -112,6 +114,7 @@ func New(cfg Config) *Server {
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.registry = newRegistry(cfg.Store, cfg.Log)
 	s.reports = newReporter(cfg.Store, cfg.Log, cfg.Instance)
+	s.meter = meter.New(cfg.Store, cfg.Log)
 	// Subscribed before the first login: no change of a held project is missed.
 	changes := cfg.Store.Watch(s.base)
 	stop := cfg.Store.OnChange(s.registry.announced)
@@ -253,6 +256,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.stop()
 	s.workers.Wait()
+	s.meter.Close()
 	return err
 }
 

@@ -13,13 +13,17 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 )
 
-// reply is something whose answer an enforcer waits for: a Query, an Execute
-// or a Sync.
+// reply is a frame whose answer an enforcer waits for: one of the client, or
+// one of the proxy's own.
 type reply struct {
-	kind    byte
-	nulls   []int // columns of an Execute's rows that become NULL
+	kind    byte // Query, Parse, Bind, Describe, Execute, Close or Sync
+	own     bool // the client sees nothing of the answer but errors
+	hush    bool // the client does not see the ReadyForQuery
+	ends    bool // what the ReadyForQuery ends is a transaction of the proxy's
+	nulls   []int
 	notices []byte
 	rows    []*rowCap // of its statements in their order; nil ones have no cap
+	changes *tally    // nil where no rows are counted that it changes
 }
 
 // rowCap counts the rows of one result, which several Executes of a portal may
@@ -46,82 +50,128 @@ func (c *rowCap) truncated() bool { return c != nil && c.seen > c.max }
 // the ledger, and share its lock.
 type replies struct {
 	queue []reply
+	head  int
+}
+
+// first is what the upstream answers now, nil when nothing is waited for.
+func (r *replies) first() *reply {
+	if r.head == len(r.queue) {
+		return nil
+	}
+	return &r.queue[r.head]
 }
 
 func (r *replies) sent(l *ledger, next reply) {
-	if !l.skipping || next.kind == wire.Sync {
-		r.queue = append(r.queue, next)
+	if l.skipping && next.kind != wire.Sync {
+		next.changes.end(false)
+		return
+	}
+	r.queue = append(r.queue, next)
+}
+
+func (r *replies) pop() {
+	r.queue[r.head] = reply{}
+	if r.head++; r.head == len(r.queue) {
+		r.queue, r.head = r.queue[:0], 0
 	}
 }
 
 // received follows the answers. It is called before the ledger's.
 func (r *replies) received(typ byte) {
-	if len(r.queue) == 0 {
+	first := r.first()
+	if first == nil {
 		return
 	}
-	head := r.queue[0].kind
 	switch typ {
+	case wire.ParseComplete:
+		r.popIf(wire.Parse)
+	case wire.BindComplete:
+		r.popIf(wire.Bind)
+	case wire.CloseComplete:
+		r.popIf(wire.Close)
+	case wire.RowDescription, wire.NoData:
+		r.popIf(wire.Describe)
 	case wire.CommandComplete, wire.PortalSuspended, wire.EmptyQuery:
 		if c := r.cap(); c != nil {
 			c.given = 0
 		}
-		if head == wire.Execute {
-			r.queue = r.queue[1:]
-		} else if first := &r.queue[0]; typ == wire.CommandComplete {
+		if first.kind == wire.Execute {
+			first.changes.end(true)
+			r.pop()
+		} else if typ == wire.CommandComplete {
 			first.notices = nil
 			first.rows = first.rows[min(1, len(first.rows)):]
 		}
 	case wire.ErrorResponse:
-		if head == wire.Query {
+		if first.kind == wire.Query {
+			first.changes.fail()
 			return
 		}
-		for len(r.queue) > 0 && r.queue[0].kind != wire.Sync {
-			r.queue = r.queue[1:]
+		for first = r.first(); first != nil && first.kind != wire.Sync; first = r.first() {
+			first.changes.end(false)
+			r.pop()
 		}
 	case wire.ReadyForQuery:
-		if head == wire.Query {
-			r.queue = r.queue[1:]
-			return
-		}
-		for len(r.queue) > 0 {
-			last := r.queue[0].kind == wire.Sync
-			r.queue = r.queue[1:]
-			if last {
-				return
-			}
+		for last := false; !last && r.first() != nil; r.pop() {
+			first = r.first()
+			first.changes.end(true)
+			last = first.kind == wire.Sync || first.kind == wire.Query
 		}
 	}
-	if len(r.queue) == 0 {
-		r.queue = nil
+}
+
+func (r *replies) popIf(kind byte) {
+	if r.first().kind == kind {
+		r.pop()
 	}
 }
 
 // nulls are the columns to become NULL in the rows that come now.
 func (r *replies) nulls() []int {
-	if len(r.queue) == 0 {
-		return nil
+	if first := r.first(); first != nil {
+		return first.nulls
 	}
-	return r.queue[0].nulls
+	return nil
 }
 
 // cap is that of the result whose rows come now, nil without one.
 func (r *replies) cap() *rowCap {
-	if len(r.queue) == 0 || len(r.queue[0].rows) == 0 {
-		return nil
+	if first := r.first(); first != nil && len(first.rows) > 0 {
+		return first.rows[0]
 	}
-	return r.queue[0].rows[0]
+	return nil
 }
 
 // endsWithMore reports whether the end of the command that runs is not passed
 // on as it is.
 func (r *replies) endsWithMore() bool {
-	return len(r.queue) > 0 && (r.queue[0].notices != nil || r.cap().truncated())
+	first := r.first()
+	return first != nil && (first.notices != nil || first.changes != nil || r.cap().truncated())
+}
+
+// hides reports whether a frame is an answer to the proxy itself, or belongs
+// to what has been undone.
+func (r *replies) hides(typ byte) bool {
+	first := r.first()
+	switch {
+	case first == nil, typ == wire.ParameterStatus, typ == wire.NotificationResponse:
+		return false
+	case typ == wire.ReadyForQuery:
+		return first.hush
+	case first.own:
+		return typ != wire.ErrorResponse
+	}
+	return first.kind == wire.Query && first.changes.undone()
 }
 
 // ended is what a client gets for the end of a command: what there is to say
 // first, and a count of the rows that it got.
 func (r *replies) ended(typ byte, body []byte) []byte {
-	out := append([]byte(nil), r.queue[0].notices...)
+	first := r.first()
+	if why := first.changes.count(typ, body); why != nil {
+		return wire.AppendReport(nil, *why)
+	}
+	out := append([]byte(nil), first.notices...)
 	c := r.cap()
 	if !c.truncated() {
 		return wire.AppendBody(out, typ, body)

@@ -4,26 +4,38 @@ import (
 	"encoding/json"
 	"sync"
 
+	"github.com/pgbeam/pulumi-pgbeam/server/meter"
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
-// ruling is what a policy asks of a session, nil when it asks nothing: then
-// nothing is parsed. It never changes.
+// ruling is what a policy asks of a session. A session without a policy has
+// none, and nothing of it is parsed; under a policy that asks for nothing the
+// floor still holds. It never changes.
 type ruling struct {
 	profile policy.Profile
 	posture posture
-	text    string // of the profile: rulings with equal texts decide alike
+	budget  meter.Budget // of each login, which is its subject
+	text    string       // of the profile: rulings with equal texts decide alike
 	// schema tells that decisions need to know the database's schema.
 	schema bool
 }
 
-// posture is what of a policy is set up at login and stays for the session.
-// A session whose policy asks for another one begins anew.
+// posture is what of a policy the upstream is told: at login, and again when
+// the policy changes.
 type posture struct {
 	enforced  bool
 	readOnly  bool
 	timeoutMs int
+}
+
+// timeout is the policy's limit or the database's, in milliseconds: the
+// smaller one that is set.
+func (p posture) timeout(database int) int {
+	if p.timeoutMs == 0 || database > 0 && database < p.timeoutMs {
+		return database
+	}
+	return p.timeoutMs
 }
 
 // rulingOf reads a policy.
@@ -34,6 +46,9 @@ func rulingOf(r store.PolicyRules) *ruling {
 		TableAllowlist: r.TableAllowlist, TableDenylist: r.TableDenylist,
 		MaxRows: r.MaxRows, Migrations: r.MigrationSafety,
 	}
+	if !p.ReadOnly { // else there is nothing to count or to undo
+		p.MaxAffectedRows, p.RollBack = r.MaxAffectedRows, r.WriteMode == "rollback"
+	}
 	for _, m := range r.MaskingRules {
 		p.Masks = append(p.Masks, policy.Mask{Table: m.Table, Column: m.Column, Kind: policy.MaskKind(m.Kind)})
 	}
@@ -41,11 +56,7 @@ func rulingOf(r store.PolicyRules) *ruling {
 		p.Filters = append(p.Filters, policy.Filter{Table: f.Table, Predicate: f.Predicate})
 	}
 	lists := len(p.TableAllowlist)+len(p.TableDenylist)+len(p.Masks)+len(p.Filters) > 0
-	kinds := len(p.AllowStatements)+len(p.DenyStatements) > 0
-	lints := p.Migrations != "" && p.Migrations != "off"
-	if !p.ReadOnly && !lists && !kinds && !lints && p.MaxRows == 0 && r.StatementTimeoutMs == 0 {
-		return nil
-	}
+	writes := len(p.AllowStatements)+len(p.DenyStatements) > 0 || p.MaxAffectedRows > 0
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // strings, numbers and lists of them
@@ -53,9 +64,10 @@ func rulingOf(r store.PolicyRules) *ruling {
 	return &ruling{
 		profile: p, text: string(text),
 		posture: posture{enforced: true, readOnly: p.ReadOnly, timeoutMs: r.StatementTimeoutMs},
+		budget:  meter.Budget{PerHour: r.BudgetQueriesPerHour, PerDay: r.BudgetQueriesPerDay},
 		// READ ONLY transactions keep functions from writing; else it takes
 		// the catalog to tell which ones do.
-		schema: lists || kinds && !p.ReadOnly,
+		schema: lists || writes && !p.ReadOnly,
 	}
 }
 

@@ -39,7 +39,8 @@ type session struct {
 	upstream *pool.Upstream
 	hello    []byte // what the client gets first
 
-	posture  posture   // what its policy asked for at login
+	posture  posture   // what the upstream was told of its policy
+	wanted   posture   // what it is to be told
 	enforcer *enforcer // nil without a policy that asks for anything
 
 	seen    *view     // toUpstream's: the view that was asked last
@@ -55,9 +56,7 @@ type session struct {
 	silent     bool        // the client said Terminate: it reads no more
 	over       bool        // toClient has stopped
 	lost       bool        // the upstream is gone
-	partial    bool        // the client has part of a frame
 	expiry     *time.Timer // ends the session when its credential expires
-	writing    sync.Mutex  // held by who writes to the client
 }
 
 func newSession(s *Server, c *client, p *project, up *pool.Upstream, id identity) *session {
@@ -150,7 +149,8 @@ func (s *session) permitted() bool {
 			s.end(refused)
 			return false
 		}
-		if v.posture(s.id) != s.posture {
+		s.wanted = v.posture(s.id)
+		if s.wanted.enforced != s.posture.enforced {
 			s.end(policyChanged())
 			return false
 		}

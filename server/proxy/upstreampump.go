@@ -45,8 +45,6 @@ func (p *upstreamPump) toClient() {
 	_ = s.raw.SetReadDeadline(past)
 	_ = s.upstream.SetWriteDeadline(past)
 
-	s.writing.Lock()
-	defer s.writing.Unlock()
 	_ = s.raw.SetWriteDeadline(time.Now().Add(farewell))
 	if why != nil && !silent && p.finishFrame() {
 		if _, err := s.client.Write(why.appendTo(nil)); err != nil {
@@ -94,8 +92,6 @@ func (p *upstreamPump) relayAll() *refusal {
 // relay sends on what is in the buffer, except the start of a frame whose
 // kind cannot be told yet.
 func (p *upstreamPump) relay() bool {
-	p.writing.Lock()
-	defer p.writing.Unlock()
 	done, err := p.account()
 	if err != nil {
 		var why *refusal
@@ -157,7 +153,8 @@ func (p *upstreamPump) account() (done int, err error) {
 			continue
 		}
 		h, ok, _ := wire.ParseHeader(data[done:])
-		wanted := ok && p.enforcer != nil && p.enforcer.wants(h.Type)
+		hidden := ok && p.enforcer != nil && p.enforcer.replies.hides(h.Type)
+		wanted := ok && p.enforcer != nil && !hidden && p.enforcer.wants(h.Type)
 		if ok && len(data)-done < wire.HeaderSize+h.Body &&
 			(h.Type == wire.ReadyForQuery || wanted && wire.HeaderSize+h.Body <= bufferSize) {
 			break // it is needed whole, and the rest has room
@@ -173,7 +170,7 @@ func (p *upstreamPump) account() (done int, err error) {
 		done += wire.HeaderSize
 		body := data[done:min(len(data), done+h.Body)]
 		switch {
-		case h.Type == wire.DataRow && p.enforcer != nil && !p.enforcer.given():
+		case hidden, h.Type == wire.DataRow && p.enforcer != nil && !p.enforcer.given():
 			p.cut(from, done)
 			p.cutting = h.Body > 0
 		case wanted && len(body) == h.Body:
@@ -188,7 +185,6 @@ func (p *upstreamPump) account() (done int, err error) {
 		}
 		p.enter(h.Type, body)
 	}
-	p.partial = !p.scan.AtBoundary()
 	return done, nil
 }
 
@@ -241,8 +237,6 @@ func (p *upstreamPump) finished() bool {
 }
 
 func (p *upstreamPump) write(b []byte) bool {
-	p.writing.Lock()
-	defer p.writing.Unlock()
 	if _, err := p.client.Write(b); err != nil {
 		p.end(fatal(codeConnectionFailure, "", "client connection lost"))
 		return false
@@ -252,7 +246,6 @@ func (p *upstreamPump) write(b []byte) bool {
 
 // finishFrame brings the client's stream to a frame boundary, so that it can
 // be told something, as far as that works within the time of a farewell.
-// writing must be held.
 func (p *upstreamPump) finishFrame() bool {
 	if p.scan.AtBoundary() || p.severed || p.cutting || p.whole != nil {
 		return true
@@ -287,7 +280,7 @@ func lostReason(err error) string {
 // enter notes a frame in the ledger. body is what has come of it.
 func (p *upstreamPump) enter(typ byte, body []byte) {
 	if p.enforcer != nil {
-		p.enforcer.replies.received(typ)
+		p.follow(typ, body)
 	}
 	switch typ {
 	case wire.ReadyForQuery:
@@ -306,6 +299,30 @@ func (p *upstreamPump) enter(typ byte, body []byte) {
 		p.fatal = severity == wire.SeverityFatal || severity == "PANIC"
 	case wire.CopyInResponse, wire.CopyBothResp:
 		p.ledger.received(typ, 0)
+	}
+}
+
+// follow has the enforcer note a frame.
+func (p *upstreamPump) follow(typ byte, body []byte) {
+	r := &p.enforcer.replies
+	first := r.first()
+	if first == nil {
+		return
+	}
+	switch {
+	case typ == wire.ErrorResponse && first.kind == wire.Query:
+		p.ledger.pop(batch) // what came before the Query has been answered
+	case typ == wire.ReadyForQuery && first.ends && (len(body) == 0 || body[0] != 'I'):
+		// A request to cancel came in between. What the client asked must not
+		// go on in a transaction that it does not know of.
+		p.mu.Unlock()
+		p.end(fatal(codeShutdown, "Connect again.", "terminating connection because a transaction of the policy could not be ended"))
+		p.mu.Lock()
+	}
+	counted := first.changes != nil || typ == wire.ErrorResponse
+	r.received(typ)
+	if counted {
+		p.settled.Broadcast()
 	}
 }
 

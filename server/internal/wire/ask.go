@@ -15,6 +15,7 @@ const (
 	ParseComplete   = '1'
 	BindComplete    = '2'
 	CloseComplete   = '3'
+	NoData          = 'n'
 	PortalSuspended = 's'
 )
 

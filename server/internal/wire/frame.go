@@ -34,14 +34,15 @@ const (
 
 // Frame types that a server sends and that matter to a relay.
 const (
-	Authentication  = 'R'
-	BackendKeyData  = 'K'
-	CopyInResponse  = 'G'
-	CopyBothResp    = 'W'
-	ErrorResponse   = 'E'
-	NoticeResponse  = 'N'
-	ParameterStatus = 'S'
-	ReadyForQuery   = 'Z'
+	Authentication       = 'R'
+	BackendKeyData       = 'K'
+	CopyInResponse       = 'G'
+	CopyBothResp         = 'W'
+	ErrorResponse        = 'E'
+	NoticeResponse       = 'N'
+	NotificationResponse = 'A'
+	ParameterStatus      = 'S'
+	ReadyForQuery        = 'Z'
 )
 
 const (

@@ -1,0 +1,306 @@
+package proxy
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+)
+
+// Two rules of a policy enclose statements in a transaction of the proxy's.
+// Under write_mode rollback what a client runs outside a transaction of its
+// own runs in one that is rolled back. Under max_affected_rows a write is kept
+// from being committed until its command tag has said how many rows it
+// changed; inside a transaction of the client's a savepoint does that.
+//
+// What the proxy asks for itself goes in the extended protocol, with names
+// that a client cannot know, so that the client's unnamed statement and
+// portal stay what they are.
+
+// block says whose transaction the statements of a batch run in.
+type block int
+
+const (
+	blockUnknown block = iota // the upstream's last answer will say
+	blockNone                 // one that ends with the batch
+	blockClient
+	blockOwn
+)
+
+// savepoint is set before a write inside a transaction. Policies refuse the
+// name to clients.
+const savepoint = "pgbeam_cap"
+
+// errEnding says that the session ends, for a reason that is told elsewhere.
+var errEnding = errors.New("session ends")
+
+// encloses reports whether statements may have to be enclosed.
+func (e *enforcer) encloses() bool {
+	return e.ruling != nil && (e.ruling.profile.RollBack || e.ruling.profile.MaxAffectedRows > 0)
+}
+
+// await waits until cond holds, and reports whether the session goes on. What
+// is to be sent is sent first. cond is called with mu held.
+func (p *enforcePump) await(cond func() bool) bool {
+	if !p.flush() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		if p.over || p.lost || p.session.ending.Load() != nil {
+			return false
+		}
+		if cond() {
+			return true
+		}
+		p.settled.Wait()
+	}
+}
+
+// known waits until everything before the batch that is being sent has been
+// answered, and returns the transaction status then, and whether a batch has
+// begun.
+func (p *enforcePump) known() (status byte, begun bool, err error) {
+	if !p.await(p.ledger.done) {
+		return 0, false, errEnding
+	}
+	p.mu.Lock()
+	status, begun = p.ledger.status, p.ledger.open() || p.ledger.skipping
+	p.mu.Unlock()
+	p.catchUp()
+	return status, begun, nil
+}
+
+// own has the upstream run sql for the proxy itself.
+func (p *enforcePump) own(sql string) {
+	name := p.marker + "own"
+	ask := func(typ byte, frame []byte) {
+		p.expect(reply{kind: typ, own: true})
+		p.note(typ)
+		p.out = frame
+	}
+	named := func(kind byte) []byte { return append(append([]byte{kind}, name...), 0) }
+	// Closed first: where the last one failed, it is still there.
+	ask(wire.Close, wire.AppendBody(p.out, wire.Close, named('S')))
+	ask(wire.Parse, appendParse(p.out, name, sql, []byte{0, 0}))
+	ask(wire.Bind, wire.AppendBody(p.out, wire.Bind, append(named(0)[1:], append(named(0)[1:], 0, 0, 0, 0, 0, 0)...)))
+	ask(wire.Execute, wire.AppendBody(p.out, wire.Execute, append(named(0)[1:], 0, 0, 0, 0)))
+	ask(wire.Close, wire.AppendBody(p.out, wire.Close, named('P')))
+}
+
+// sync ends a batch of the proxy's.
+func (p *enforcePump) sync(r reply) {
+	r.kind = wire.Sync
+	p.expect(r)
+	p.note(wire.Sync)
+	p.out = wire.AppendBody(p.out, wire.Sync, nil)
+}
+
+// enclosed has a text run in a transaction of the proxy's, where one is called
+// for.
+func (p *enforcePump) enclosed(v verdict) error {
+	status, begun, err := p.known()
+	if err != nil {
+		return err
+	}
+	if begun {
+		p.end(fatal(codeNotSupported, "Send Sync first.", "a simple query inside an extended-query batch is not supported under this policy"))
+		return errEnding
+	}
+	profile := &p.ruling.profile
+	var changes *tally
+	if profile.MaxAffectedRows > 0 && v.any(counted) {
+		changes = &tally{max: profile.MaxAffectedRows}
+	}
+	switch {
+	case status == 'E', status == 'T' && changes == nil,
+		status == 'I' && changes == nil && (!profile.RollBack || begins(v.Statements[0].Tag) || !v.any(lasting)):
+		p.ask(v, reply{})
+		return nil
+	}
+	start, kept, undone := "BEGIN", "COMMIT", "ROLLBACK"
+	if status == 'T' {
+		start, kept, undone = "SAVEPOINT "+savepoint, "RELEASE "+savepoint, "ROLLBACK TO "+savepoint
+	} else if profile.RollBack {
+		kept = undone
+	}
+	p.own(start)
+	p.ask(v, reply{hush: true, changes: changes})
+	if changes != nil && !p.await(func() bool { return changes.done }) {
+		return errEnding
+	}
+	switch {
+	case changes == nil || !changes.over && !changes.failed:
+		p.own(kept)
+	case changes.over || status == 'I':
+		p.own(undone)
+		if status == 'T' {
+			p.own("RELEASE " + savepoint)
+		}
+	}
+	p.sync(reply{ends: status == 'I'})
+	return nil
+}
+
+// counted reports whether the rows that a statement changes count.
+func counted(s *policy.Statement) bool {
+	switch s.Kind {
+	case policy.Insert, policy.Update, policy.Delete, policy.Merge:
+		return true
+	}
+	return false
+}
+
+// lasting reports whether what a statement does could outlast its transaction.
+// Settings do, and are meant to.
+func lasting(s *policy.Statement) bool {
+	switch s.Kind {
+	case policy.Transaction, policy.Set, policy.Show:
+		return false
+	}
+	return true
+}
+
+func begins(tag string) bool { return tag == "BEGIN" || tag == "START TRANSACTION" }
+
+// openBlock makes sure that it is known whose transaction the batch runs in.
+func (p *enforcePump) openBlock() error {
+	if p.block != blockUnknown {
+		return nil
+	}
+	status, _, err := p.known()
+	p.block = blockClient
+	if status == 'I' {
+		p.block = blockNone
+	}
+	return err
+}
+
+// part is what matters of a statement to what encloses it.
+type part struct {
+	control          string // its tag when it controls transactions
+	counted, lasting bool
+}
+
+func partOf(s *policy.Statement) part {
+	p := part{counted: counted(s), lasting: lasting(s)}
+	if s.Kind == policy.Transaction {
+		p.control = s.Tag
+	}
+	return p
+}
+
+// executeEnclosed has a portal run that stands for list, whose reply is next.
+func (p *enforcePump) executeEnclosed(body []byte, list []*prepared, next reply) error {
+	one := part{lasting: true} // a cursor of SQL
+	if len(list) > 0 {
+		one = list[0].part
+	}
+	switch {
+	case begins(one.control):
+		p.block = blockClient
+	case one.control == "COMMIT", one.control == "ROLLBACK":
+		p.block = blockNone
+	case p.ruling.profile.RollBack && p.block == blockNone && one.lasting:
+		p.own("BEGIN")
+		p.block = blockOwn
+	}
+	limit := p.ruling.profile.MaxAffectedRows
+	if limit == 0 || !one.counted {
+		p.runPortal(body, next)
+		return nil
+	}
+	if p.block == blockClient {
+		p.own("SAVEPOINT " + savepoint)
+	}
+	changes := &tally{max: limit}
+	next.changes = changes
+	p.runPortal(body, next)
+	p.note(wire.Flush)
+	p.out = wire.AppendBody(p.out, wire.Flush, nil)
+	if !p.await(func() bool { return changes.done }) {
+		return errEnding
+	}
+	switch {
+	case changes.over && p.block == blockClient:
+		p.own("ROLLBACK TO " + savepoint)
+		p.own("RELEASE " + savepoint)
+	case changes.over:
+		p.own("ROLLBACK")
+		p.block = blockNone
+	case !changes.failed && p.block == blockClient:
+		p.own("RELEASE " + savepoint)
+	}
+	p.skip = changes.over
+	return nil
+}
+
+// alike reports whether a portal that may stand for any of list is enclosed in
+// the same way whichever it is.
+func alike(list []*prepared) bool {
+	return !slices.ContainsFunc(list, func(p *prepared) bool { return p.part != list[0].part })
+}
+
+// endBatch sends a client's Sync.
+func (p *enforcePump) endBatch() {
+	own := p.block == blockOwn
+	p.block, p.skip = blockUnknown, false
+	p.sync(reply{hush: own})
+	p.statements.batch++
+	p.portals.batch++
+	if own {
+		p.own("ROLLBACK")
+		p.sync(reply{ends: true})
+	}
+}
+
+// permitted is the session's, and holds the upstream to what the policy asks
+// for now.
+func (p *enforcePump) permitted() bool {
+	if !p.session.permitted() {
+		return false
+	}
+	if p.wanted == p.posture && p.local == p.posture.timeoutMs {
+		return true
+	}
+	return p.repose() == nil
+}
+
+// repose tells the upstream what the policy asks for now, in place of what it
+// asked for at login. Inside a transaction that has to wait for its end: SET
+// would be undone with it. What a transaction wrote before its credential
+// became read-only is not to be committed: that session ends.
+func (p *enforcePump) repose() error {
+	status, begun, err := p.known()
+	if err != nil {
+		return err
+	}
+	want := p.wanted
+	timeout := strconv.Itoa(want.timeout(p.queryTimeoutMs))
+	switch {
+	case (begun || status != 'I') && want.readOnly && !p.posture.readOnly:
+		p.end(policyChanged())
+		return errEnding
+	case begun, status == 'E', status == 'T' && p.local == want.timeoutMs:
+		return nil
+	case status == 'T':
+		p.own("SET LOCAL statement_timeout = " + timeout)
+		p.local = want.timeoutMs
+	default:
+		p.own("SET statement_timeout = " + timeout)
+		p.own("SET default_transaction_read_only = " + onOff(want.readOnly))
+		p.posture, p.local = want, want.timeoutMs
+	}
+	p.sync(reply{hush: true})
+	return nil
+}
+
+func onOff(yes bool) string {
+	if yes {
+		return "on"
+	}
+	return "off"
+}
