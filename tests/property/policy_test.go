@@ -1,0 +1,316 @@
+package property
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"pgregory.net/rapid"
+)
+
+// profile is a random policy as the API takes it.
+type profile struct {
+	Name       string   `json:"name"`
+	AccessMode string   `json:"access_mode"`
+	Allow      []string `json:"table_allowlist,omitempty"`
+	Deny       []string `json:"table_denylist,omitempty"`
+	Masks      []mask   `json:"masking_rules,omitempty"`
+	Filters    []filter `json:"row_filters,omitempty"`
+	MaxRows    int      `json:"max_rows,omitempty"`
+}
+
+type mask struct {
+	Table  string `json:"table"`
+	Column string `json:"column"`
+	Kind   string `json:"kind"`
+}
+
+type filter struct {
+	Table     string   `json:"table"`
+	Predicate string   `json:"predicate"`
+	columns   []string // that it names
+}
+
+func (p *profile) GoString() string { return p.String() }
+func (p *profile) String() string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// predicates are what a filter may say; %s is the name of the table.
+var predicates = []filter{
+	{"", "tenant_id = 42", words("tenant_id")},
+	{"", "tenant_id IN (42, 8)", words("tenant_id")},
+	{"", "tenant_id <> 42", words("tenant_id")},
+	{"", "id % 2 = 0", words("id")},
+	{"", "NOT id BETWEEN 3 AND 11", words("id")},
+	{"", "user_id IS NOT NULL", words("user_id")},
+	{"", "user_id IN (SELECT u.id FROM users u WHERE u.tenant_id = 42)", words("user_id tenant_id id")},
+	{"", "EXISTS (SELECT FROM orders o WHERE o.user_id = %s.user_id AND o.qty > 1)", words("user_id qty")},
+	{"", "amount > 500 AND status IS DISTINCT FROM 'void'", words("amount status")},
+	{"", "amount / (qty + 1) > 60 OR placed >= '2026-01-09'", words("amount qty placed")},
+	{"", "status = 'open'", words("status")},
+	{"", "price < 200 AND note IS NOT NULL", words("price note")},
+	{"", "score > 900300 AND email LIKE 'zq%'", words("score email")},
+	{"", "code ~ '^[0-9]+$'", words("code")},
+	{"", "level < 10", words("level")},
+	{"", "title = 'pen' OR tenant_id < 42", words("title tenant_id")},
+	{"", "listed IS NOT FALSE", words("listed")},
+	{"", `"Id" < 4 OR "select" IS NULL`, words(`"Id" "select"`)},
+	{"", "current_setting('pgbeam.principal_type') = 'agent' AND id > 2", words("id")},
+	{"", "id <> 1 -- not the first", words("id")},
+	{"", "false", nil},
+	{"", "true", nil},
+}
+
+var words = strings.Fields
+
+// fits says whether r has what a filter needs.
+func (f filter) fits(r *relation) bool {
+	if strings.Contains(f.Predicate, "%s") && len(r.family()) > 1 {
+		return false // a partition has another name
+	}
+	inside := strings.Contains(f.Predicate, "SELECT")
+	for i, column := range f.columns {
+		if (i == 0 || !inside) && !r.has(column) {
+			return false
+		}
+	}
+	return true
+}
+
+// access is what a policy leaves of a relation.
+type access struct {
+	relation *relation
+	masks    map[string]string // kind by column
+	filters  []filter
+	listed   bool // lists let it be named
+	why      string
+	unsafe   bool // it shows rows of a filtered relation
+}
+
+func (a *access) filtered() bool { return a.unsafe || len(a.filters) > 0 }
+func (a *access) ruled() bool    { return a.filtered() || len(a.masks) > 0 }
+func (a *access) usable() bool   { return a.listed && !a.unsafe }
+
+// reads are the relations whose rules reading r is subject to.
+func (r *relation) below() []*relation {
+	list := r.family()
+	if r.reads != "" {
+		list = append(list, named(r.reads).below()...)
+	}
+	return list
+}
+
+func (r *relation) above() []*relation {
+	list := []*relation{r}
+	if r.parent != "" {
+		list = append(list, named(r.parent).above()...)
+	}
+	return list
+}
+
+func bare(table string) string {
+	table = strings.ToLower(table)
+	if i := strings.LastIndexByte(table, '.'); i >= 0 {
+		table = table[i+1:]
+	}
+	return strings.Trim(table, `"`)
+}
+
+func (r *relation) is(table string) bool { return bare(table) == bare(r.name) }
+
+func (p *profile) masksOf(r *relation, column string) (kind string) {
+	for _, m := range p.Masks {
+		if r.is(m.Table) && strings.EqualFold(strings.Trim(m.Column, `"`), strings.Trim(column, `"`)) {
+			kind = both(kind, m.Kind)
+		}
+	}
+	return kind
+}
+
+// both is what two masks on one value come to.
+func both(a, b string) string {
+	if a == "" || b == "" || a == b {
+		return cmp.Or(a, b)
+	}
+	return "null"
+}
+
+// access works out what p leaves of r, by the rules that the documentation
+// gives: children and views have the rules of what they come from.
+func (p *profile) access(r *relation) *access {
+	a := &access{relation: r, masks: map[string]string{}, listed: true}
+	var line []*relation
+	line = append(line, r.above()...)
+	for _, c := range r.family() {
+		if c != r {
+			line = append(line, c)
+		}
+	}
+	for _, c := range r.columns {
+		kind := ""
+		for _, n := range line {
+			kind = both(kind, p.masksOf(n, c.name))
+		}
+		if r.reads != "" {
+			from := named(r.reads)
+			if c.source != "" {
+				kind = both(kind, p.masksOf(from, c.source))
+			} else {
+				for _, m := range r.mentions {
+					if p.masksOf(from, m) != "" {
+						kind = both(kind, "null")
+					}
+				}
+			}
+		}
+		if kind != "" {
+			a.masks[c.name] = kind
+		}
+	}
+	for _, f := range p.Filters {
+		own := slices.ContainsFunc(r.above(), func(n *relation) bool { return n.is(f.Table) })
+		if own {
+			a.filters = append(a.filters, f)
+		} else if slices.ContainsFunc(r.below(), func(n *relation) bool { return n.is(f.Table) }) {
+			a.unsafe = true
+		}
+	}
+	for _, d := range p.Deny {
+		touched := append(r.below(), r.above()...)
+		if slices.ContainsFunc(touched, func(n *relation) bool { return n.is(d) }) {
+			a.listed, a.why = false, "denied to this credential"
+		}
+	}
+	if a.listed && len(p.Allow) > 0 && !slices.ContainsFunc(p.Allow, func(t string) bool {
+		return r.is(t) || r.partition && named(r.parent).is(t)
+	}) {
+		a.listed, a.why = false, "not in this credential's allowlist"
+	}
+	return a
+}
+
+// drawProfile makes a random policy in which something is left to read.
+var drawProfile = rapid.Custom(func(t *rapid.T) *profile {
+	d := draw{t}
+	for {
+		p := &profile{AccessMode: pick(d, "read_only", "read_write")}
+		for _, r := range relations {
+			if r.partition && !d.chance(8) || r.view != "" && !d.chance(3) {
+				continue
+			}
+			if d.chance(2) {
+				for range 1 + d.below(3) {
+					c := r.columns[d.below(len(r.columns))]
+					if p.masksOf(r, c.name) == "" {
+						p.Masks = append(p.Masks, mask{p.spelled(d, r), c.name, pick(d, "redact", "hash", "null")})
+					}
+				}
+			}
+			if d.chance(2) && (r.view == "" || d.chance(2)) {
+				for range 1 + d.below(3)/2 {
+					f := predicates[d.below(len(predicates))]
+					if f.fits(r) {
+						p.Filters = append(p.Filters, filter{p.spelled(d, r), strings.ReplaceAll(f.Predicate, "%s", r.name), f.columns})
+					}
+				}
+			}
+		}
+		if d.chance(4) {
+			for _, r := range relations {
+				if !d.chance(3) {
+					p.Allow = append(p.Allow, p.spelled(d, r))
+				}
+			}
+		}
+		if d.chance(4) {
+			r := relations[d.below(len(relations))]
+			p.Allow = slices.DeleteFunc(p.Allow, func(t string) bool { return r.is(t) })
+			p.Deny = append(p.Deny, p.spelled(d, r))
+		}
+		if d.chance(6) {
+			p.MaxRows = 1 + d.below(12)
+		}
+		left := 0
+		for _, r := range relations {
+			if p.access(r).usable() {
+				left++
+			}
+		}
+		if left >= 3 && len(p.Masks)+len(p.Filters) > 0 {
+			return p
+		}
+	}
+})
+
+// spelled is a way to write a relation's name in a rule.
+func (p *profile) spelled(d draw, r *relation) string {
+	switch {
+	case r.schema != "public":
+		return r.schema + "." + r.name
+	case d.chance(3):
+		return "public." + r.name
+	case d.chance(4):
+		return strings.ToUpper(r.name)
+	}
+	return r.name
+}
+
+// byHand is the SQL that leaves in a database what the policy leaves of what
+// its schema "whole" holds.
+func (p *profile) byHand() string {
+	var b strings.Builder
+	b.WriteString("SET search_path = whole, public;\n")
+	for _, r := range relations {
+		fmt.Fprintf(&b, "DROP TABLE IF EXISTS %s CASCADE;\n", r.in(""))
+	}
+	for _, r := range relations {
+		a := p.access(r)
+		inherits := r.parent != "" && !r.partition && p.access(named(r.parent)).usable()
+		if !a.usable() && !inherits {
+			continue
+		}
+		list := make([]string, len(r.columns))
+		for i, c := range r.columns {
+			list[i] = overwritten(r.name+"."+c.name, c.decl, a.masks[c.name]) + " AS " + c.name
+		}
+		where := "true"
+		for _, f := range a.filters {
+			where += " AND (" + f.Predicate + "\n)"
+		}
+		only := ""
+		if r == docs {
+			only = "ONLY "
+		}
+		query := fmt.Sprintf("SELECT %s FROM %s%s AS %s WHERE %s", strings.Join(list, ", "), only, r.in("whole"), r.name, where)
+		if inherits {
+			fmt.Fprintf(&b, "CREATE TABLE %s () INHERITS (%s);\nINSERT INTO %s %s;\n", r.in(""), named(r.parent).in(""), r.in(""), query)
+		} else {
+			fmt.Fprintf(&b, "CREATE TABLE %s AS %s;\n", r.in(""), query)
+		}
+		if r.view == "" && !slices.ContainsFunc(r.key, func(k string) bool { return a.masks[k] != "" }) {
+			fmt.Fprintf(&b, "ALTER TABLE %s ADD PRIMARY KEY (%s);\n", r.in(""), strings.Join(r.key, ", "))
+		}
+	}
+	return b.String()
+}
+
+// overwritten is what stands for a column in a database masked by hand.
+func overwritten(column, decl, kind string) string {
+	family := map[string]string{"text": "text", "varchar(20)": "varchar", "varchar(10)": "varchar", "varchar(30)": "varchar", "char(11)": "bpchar", "handle": "varchar"}[decl]
+	switch {
+	case kind == "":
+		return column
+	case kind == "null" || family == "":
+		return "NULL::" + cmp.Or(family, decl)
+	case kind == "redact":
+		return "CASE WHEN " + column + " IS NOT NULL THEN '[redacted]' END::" + family
+	}
+	return "encode(sha256(convert_to(" + column + "::text, 'UTF8')), 'hex')::" + family
+}

@@ -1,0 +1,347 @@
+package property
+
+import (
+	"slices"
+	"strings"
+)
+
+// query is a SELECT whose columns are of the kinds wanted, or of any. Inside
+// another one its columns have names of their own.
+func (g *generator) query(outer *scope, depth int, want []kind, inside bool) query {
+	if depth > 0 {
+		switch g.below(10) {
+		case 8:
+			return g.setOperation(outer, depth, want)
+		case 9:
+			known := g.ctes
+			with := g.with(outer, depth)
+			var q query
+			if g.chance(4) {
+				q = g.setOperation(outer, depth-1, want)
+			} else {
+				q = g.core(outer, depth-1, want, inside)
+			}
+			g.ctes = known
+			q.sql = with + " " + q.sql
+			return q
+		}
+	}
+	q := g.core(outer, depth, want, inside)
+	if inside && q.order != nil && g.chance(6) {
+		q.sql += " ORDER BY " + strings.Join(q.order, ", ") + g.limit()
+		q.order = nil
+	}
+	return q
+}
+
+func (g *generator) limit() string {
+	return pick(g.draw, " LIMIT 3", " LIMIT 1", " OFFSET 1", " LIMIT 4 OFFSET 1", " FETCH FIRST 2 ROWS ONLY", " LIMIT (SELECT 2)")
+}
+
+// core is a SELECT of one level.
+func (g *generator) core(outer *scope, depth int, want []kind, inside bool) query {
+	f := g.from(outer, depth)
+	where := ""
+	if !g.chance(4) {
+		where = " WHERE " + g.condition(f.scope, depth)
+	}
+	body := " FROM " + f.text + where
+	switch g.below(9) {
+	case 5, 6:
+		if q, ok := g.grouped(f, body, depth, want, inside); ok {
+			return q
+		}
+	case 7:
+		if q, ok := g.distinct(f, body, depth, want, inside); ok {
+			return q
+		}
+	case 8:
+		if want == nil && !inside && g.chance(2) {
+			return g.byKey(outer, depth)
+		}
+	}
+	var q query
+	var list []string
+	add := func(expr string, c column) {
+		c.name = outputName(len(q.columns))
+		if inside || g.chance(2) || strings.HasPrefix(expr, nulledFrom) {
+			expr += " AS " + c.name
+		}
+		list, q.columns = append(list, expr), append(q.columns, c)
+	}
+	if want == nil && g.chance(4) && !(f.open() && anyMasked(f.star)) {
+		list, q.columns, q.open = append(list, "*"), slices.Clone(f.star), f.open()
+	} else {
+		kinds := want
+		if kinds == nil {
+			for range 1 + g.below(4) {
+				kinds = append(kinds, g.anyKind(f.scope))
+			}
+		}
+		for _, k := range kinds {
+			if want == nil && g.chance(8) {
+				s := f.scope.sources[g.below(len(f.scope.sources))]
+				if !s.open || !anyMasked(s.columns) {
+					list, q.columns, q.open = append(list, s.alias+".*"), append(q.columns, s.columns...), q.open || s.open
+					continue
+				}
+			}
+			expr, c := g.target(k, f, depth)
+			add(expr, c)
+		}
+	}
+	q.sql = "SELECT " + strings.Join(list, ", ") + body
+	q.order = f.order
+	return q
+}
+
+// anyKind is one that a scope has columns of.
+func (g *generator) anyKind(sc *scope) kind {
+	s := sc.sources[g.below(len(sc.sources))]
+	return s.columns[g.below(len(s.columns))].kind
+}
+
+// target is an item of a select list: a masked column may stand there.
+func (g *generator) target(k kind, f fromClause, depth int) (string, column) {
+	var masked []located
+	for _, s := range f.scope.sources {
+		for _, c := range s.masked() {
+			if c.kind == k {
+				masked = append(masked, located{s, c})
+			}
+		}
+	}
+	if len(masked) > 0 && !g.chance(3) {
+		at := masked[g.below(len(masked))]
+		return g.reference(at.source, at.column), at.column
+	}
+	switch g.below(7) {
+	case 0:
+		if list := f.scope.find(k); len(list) > 0 {
+			at := list[g.below(len(list))]
+			return g.reference(at.source, at.column), at.column
+		}
+	case 1:
+		if expr, ok := g.nulled(k, f.scope, depth); ok {
+			return expr, column{kind: k, mask: "null"}
+		}
+	case 2, 3:
+		return g.window(k, f, depth), column{kind: k}
+	}
+	return g.expr(k, f.scope, depth), column{kind: k}
+}
+
+// nulled is a sub-select whose value is a masked column: it is shown as NULL.
+func (g *generator) nulled(k kind, sc *scope, depth int) (string, bool) {
+	s := g.table()
+	for _, c := range s.masked() {
+		if c.kind == k && s.key != nil {
+			return nulledFrom + "(SELECT " + g.reference(s, c) + " FROM " + s.text + " WHERE " + g.condition(&scope{[]*source{s}, sc}, depth-1) +
+				" ORDER BY " + s.alias + "." + strings.Join(s.key, ", "+s.alias+".") + " LIMIT 1)" + nulledTo, true
+		}
+	}
+	return "", false
+}
+
+// window is a window function's call whose value no order of equals changes.
+func (g *generator) window(k kind, f fromClause, depth int) string {
+	over := "PARTITION BY " + g.expr(ordered[g.below(4)], f.scope, depth-1)
+	switch k {
+	case integer:
+		switch g.below(4) {
+		case 0:
+			return "count(*) OVER ()"
+		case 1:
+			return pick(g.draw, "rank", "dense_rank") + "() OVER (" + over + " ORDER BY " + g.expr(integer, f.scope, depth-1) + ")"
+		case 2:
+			if f.order != nil {
+				return "row_number() OVER (ORDER BY " + strings.Join(f.order, ", ") + ")"
+			}
+		}
+		return "sum(" + g.expr(integer, f.scope, depth-1) + ") OVER (" + over + ")::bigint"
+	case text, date, number:
+		if f.order != nil && g.chance(2) {
+			return pick(g.draw, "lag", "first_value", "last_value") + "(" + g.expr(k, f.scope, depth-1) + ") OVER (" + over + " ORDER BY " + strings.Join(f.order, ", ") + ")"
+		}
+		return pick(g.draw, "max", "min") + "(" + g.expr(k, f.scope, depth-1) + ") OVER (" + over + ")"
+	}
+	return g.expr(k, f.scope, depth)
+}
+
+// grouped is a SELECT with aggregates.
+func (g *generator) grouped(f fromClause, body string, depth int, want []kind, inside bool) (query, bool) {
+	aggregated := []kind{integer, text, number, date, timestamp, boolean}
+	kinds := want
+	if kinds == nil {
+		for range 1 + g.below(4) {
+			kinds = append(kinds, aggregated[g.below(len(aggregated))])
+		}
+	}
+	type key struct {
+		located
+		text string
+	}
+	var keys []key
+	for range g.below(3) {
+		list := f.scope.own().find(aggregated[g.below(4)])
+		if len(list) > 0 {
+			at := list[g.below(len(list))]
+			keys = append(keys, key{at, g.reference(at.source, at.column)})
+		}
+	}
+	var q query
+	var list []string
+	for i, k := range kinds {
+		expr, c := "", column{kind: k, name: outputName(i)}
+		at := slices.IndexFunc(keys, func(at key) bool { return at.kind == k })
+		switch {
+		case at >= 0 && g.chance(2):
+			expr, c.from, c.attr = keys[at].text, keys[at].from, keys[at].attr
+		case !slices.Contains(aggregated, k):
+			return query{}, false
+		default:
+			expr = g.aggregate(k, f.scope, depth-1)
+		}
+		if inside || g.chance(2) {
+			expr += " AS " + c.name
+		}
+		list, q.columns = append(list, expr), append(q.columns, c)
+	}
+	q.sql = "SELECT " + strings.Join(list, ", ") + body
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.text
+	}
+	if len(keys) > 0 {
+		by := strings.Join(names, ", ")
+		switch g.below(6) {
+		case 3:
+			q.sql += " GROUP BY ROLLUP (" + by + ")"
+		case 4:
+			q.sql += " GROUP BY CUBE (" + by + ")"
+		case 5:
+			q.sql += " GROUP BY GROUPING SETS ((" + by + "), (" + names[0] + "), ())"
+		default:
+			q.sql += " GROUP BY " + by
+			q.order = names
+		}
+	} else {
+		q.order = []string{"count(*)"}
+	}
+	if g.chance(3) {
+		q.sql += " HAVING " + g.aggregate(integer, f.scope, depth-1) + pick(g.draw, " > 0", " IS NOT NULL", " < 4") + pick(g.draw, "", " OR "+g.aggregate(boolean, f.scope, depth-1))
+	}
+	return q, true
+}
+
+// distinct is SELECT DISTINCT, or DISTINCT ON what its ORDER BY begins with.
+func (g *generator) distinct(f fromClause, body string, depth int, want []kind, inside bool) (query, bool) {
+	kinds := want
+	if kinds == nil {
+		kinds = []kind{ordered[g.below(4)], ordered[g.below(4)]}
+	}
+	var q query
+	var list []string
+	on := f.order != nil && g.chance(2)
+	for i, k := range kinds {
+		expr, c := "", column{kind: k}
+		if on {
+			expr, c = g.target(k, f, depth-1) // of masked columns too
+		} else {
+			if !slices.Contains(ordered, k) {
+				return query{}, false
+			}
+			expr = g.expr(k, f.scope, depth-1)
+		}
+		c.name = outputName(i)
+		list, q.columns = append(list, expr+" AS "+c.name), append(q.columns, c)
+		if !on {
+			q.order = append(q.order, c.name)
+		}
+	}
+	if on {
+		by := g.expr(integer, f.scope, 1)
+		if strings.Contains(by, valueFrom) {
+			by = f.order[0]
+		}
+		q.sql = "SELECT DISTINCT ON (" + by + ") " + strings.Join(list, ", ") + body + " ORDER BY " + by + ", " + strings.Join(f.order, ", ")
+		return q, true
+	}
+	q.sql = "SELECT DISTINCT " + strings.Join(list, ", ") + body
+	return q, true
+}
+
+// byKey groups by a primary key, on which the other columns depend. It works
+// where the policy has no rule about the table.
+func (g *generator) byKey(outer *scope, depth int) query {
+	for _, a := range g.under.usable {
+		if r := a.relation; !a.ruled() && r.view == "" && r.name != "events" {
+			s := g.tableOf(a)
+			if s.key == nil {
+				continue
+			}
+			last := s.columns[len(s.columns)-1]
+			key := s.alias + "." + strings.Join(s.key, ", "+s.alias+".")
+			sc := &scope{[]*source{s}, outer}
+			return query{sql: "SELECT " + g.reference(s, last) + ", count(*) FROM " + s.text + " WHERE " + g.condition(sc, depth-1) + " GROUP BY " + key,
+				columns: []column{{name: last.name, kind: last.kind}, {name: "count", kind: integer}}, order: strings.Split(key, ", ")}
+		}
+	}
+	return g.core(outer, depth, nil, false)
+}
+
+// setOperation joins two queries.
+func (g *generator) setOperation(outer *scope, depth int, want []kind) query {
+	if want == nil {
+		for range 1 + g.below(3) {
+			want = append(want, ordered[g.below(4)])
+		}
+	}
+	l, r := g.query(outer, depth-1, want, true), g.query(outer, depth-1, want, true)
+	q := query{columns: slices.Clone(l.columns), sql: "(" + l.sql + ") " + pick(g.draw, "UNION ALL", "UNION", "EXCEPT", "INTERSECT", "EXCEPT ALL", "INTERSECT ALL") + " (" + r.sql + ")"}
+	for i := range q.columns {
+		c := &q.columns[i]
+		c.mask, c.from = both(c.mask, r.columns[i].mask), nil
+		q.order = append(q.order, outputName(i))
+	}
+	if q.masked() || slices.ContainsFunc(want, func(k kind) bool { return !slices.Contains(ordered, k) }) {
+		q.order = nil
+	}
+	return q
+}
+
+// with is a WITH clause; what it names is known from here on.
+func (g *generator) with(outer *scope, depth int) string {
+	if g.chance(5) {
+		return g.recursive(outer, depth)
+	}
+	var list []string
+	for range 1 + g.below(2) {
+		name := "w" + g.alias()
+		q := g.query(outer, depth-1, nil, true)
+		if a := pick(g.draw, g.under.usable...); g.chance(4) && a.relation.schema == "public" && !g.bare[a.relation.name] && !g.hidden[a.relation.name] {
+			name = a.relation.name
+			g.hidden[name] = true
+		}
+		list = append(list, name+" AS "+pick(g.draw, "", "MATERIALIZED ", "NOT MATERIALIZED ")+"("+q.sql+")")
+		g.ctes = append(slices.Clone(g.ctes), &source{alias: name, columns: q.columns, open: q.open})
+	}
+	return "WITH " + strings.Join(list, ", ")
+}
+
+// recursive walks from users to those they manage, or counts.
+func (g *generator) recursive(outer *scope, depth int) string {
+	if a := g.under.access[users.name]; a.usable() && a.masks["id"] == "" && a.masks["manager_id"] == "" && !g.hidden["users"] {
+		w := "w" + g.alias()
+		q := &source{alias: w, columns: []column{{name: "id", kind: integer, from: users, attr: "id"}, {name: "boss", kind: integer}, {name: "who", kind: text, mask: a.masks["name"]}, {name: "far", kind: integer}}}
+		top := g.alias()
+		s := &source{alias: top, columns: []column{{name: "id", kind: integer, from: users, attr: "id"}}}
+		defer func() { g.ctes = append(slices.Clone(g.ctes), q) }()
+		return "WITH RECURSIVE " + w + " AS (SELECT " + top + ".id, " + top + ".manager_id AS boss, " + top + ".name AS who, 1 AS far FROM users " + top +
+			" WHERE " + g.condition(&scope{[]*source{s}, outer}, depth-1) + pick(g.draw, " UNION ALL ", " UNION ") +
+			"SELECT u.id, u.manager_id, u.name, v.far + 1 FROM public.users u JOIN " + w + " v ON v.id = u.manager_id WHERE v.far < 4)"
+	}
+	name := "w" + g.alias()
+	g.ctes = append(slices.Clone(g.ctes), &source{alias: name, columns: []column{{name: "n", kind: integer}}, key: []string{"n"}})
+	return "WITH RECURSIVE " + name + "(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM " + name + " WHERE n < 4)"
+}
