@@ -279,7 +279,7 @@ func (p *enforcePump) repose() error {
 		return err
 	}
 	want := p.wanted
-	timeout := strconv.Itoa(want.timeout(p.queryTimeoutMs))
+	timeout := strconv.Itoa(want.timeout(p.ground.timeoutMs))
 	switch {
 	case (begun || status != 'I') && want.readOnly && !p.posture.readOnly:
 		p.end(policyChanged())

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
@@ -236,12 +237,23 @@ func TestStatementTimeoutIsTheSmaller(t *testing.T) {
 	for name, tt := range map[string]struct {
 		database, policy int
 		want             string
+		role             string // of the upstream's own
 	}{
-		"policy alone": {0, 250, "250ms"}, "policy smaller": {5000, 250, "250ms"}, "database smaller": {250, 5000, "250ms"},
+		"policy alone": {0, 250, "250ms", "0"}, "policy smaller": {5000, 250, "250ms", "0"}, "database smaller": {250, 5000, "250ms", "0"},
+		"role's own smaller": {0, 5000, "250ms", "250ms"}, "role's own larger": {0, 250, "250ms", "1h"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := deploy(t)
-			p := d.project("shop", func(_ *store.Project, db *store.Database) { db.QueryTimeoutMs = tt.database })
+			role := "t_" + store.NewSubdomain()
+			own := direct(t)
+			for _, sql := range []string{"create role " + role + " login superuser password 'p'", "alter role " + role + " set statement_timeout = '" + tt.role + "'"} {
+				if _, err := own.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p := d.project("shop", func(_ *store.Project, db *store.Database) {
+				db.QueryTimeoutMs, db.Username, db.Password = tt.database, role, secret.NewText("p")
+			})
 			conn := d.connect(d.as(d.credential(p, rules(func(r *store.PolicyRules) { r.StatementTimeoutMs = tt.policy }))))
 			if got := scalar[string](t, conn, "show statement_timeout"); got != tt.want {
 				t.Fatalf("statement_timeout is %s", got)

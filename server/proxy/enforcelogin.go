@@ -60,11 +60,6 @@ func (r *ruling) prepare(t *pool.Target, id identity, principalType string) {
 	if r.posture.readOnly {
 		set("default_transaction_read_only", "on")
 	}
-	if limit := r.posture.timeoutMs; limit > 0 {
-		if have, err := strconv.Atoi(t.RuntimeParams["statement_timeout"]); err != nil || have == 0 || limit < have {
-			set("statement_timeout", strconv.Itoa(limit))
-		}
-	}
 	if id.credentialID != "" {
 		set("pgbeam.credential_id", id.credentialID)
 		set("pgbeam.principal_type", principalType)
@@ -73,17 +68,24 @@ func (r *ruling) prepare(t *pool.Target, id identity, principalType string) {
 
 // settleSQL asks for what a session runs with.
 const settleSQL = `SELECT pg_catalog.current_setting('default_transaction_read_only'), pg_catalog.current_setting('standard_conforming_strings'),
-	pg_catalog.current_setting('client_encoding'), pg_catalog.current_setting('statement_timeout');
+	pg_catalog.current_setting('client_encoding'), (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout');
 SELECT s, pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s`
+
+// ground is what an upstream session brings along.
+type ground struct {
+	path      []string // schemas of the search path
+	timeoutMs int      // statement_timeout of the database or the role
+}
 
 // settle checks that a new upstream session is what a policy needs, and fixes
 // its search path: the schemas that it names now, in their order, are those
-// that names are resolved in. It returns them.
-func (r *ruling) settle(up *pool.Upstream, within time.Duration) ([]string, error) {
+// that names are resolved in. Of two statement timeouts the smaller one holds.
+func (r *ruling) settle(up *pool.Upstream, within time.Duration) (ground, error) {
 	_ = up.SetDeadline(time.Now().Add(within))
 	defer func() { _ = up.SetDeadline(time.Time{}) }()
 	var have [4]string
-	var path, quoted []string
+	var g ground
+	var quoted []string
 	asides, err := wire.Ask(up, settleSQL, wire.MaxAuth, func(statement int, values [][]byte) error {
 		switch {
 		case statement == 0 && len(values) == 4:
@@ -91,7 +93,7 @@ func (r *ruling) settle(up *pool.Upstream, within time.Duration) ([]string, erro
 				have[i] = string(v)
 			}
 		case statement == 1 && len(values) == 2:
-			path, quoted = append(path, string(values[0])), append(quoted, string(values[1]))
+			g.path, quoted = append(g.path, string(values[0])), append(quoted, string(values[1]))
 		}
 		return nil
 	})
@@ -100,11 +102,13 @@ func (r *ruling) settle(up *pool.Upstream, within time.Duration) ([]string, erro
 		if len(quoted) == 0 {
 			quoted = []string{"''"}
 		}
-		asides, err = wire.Ask(up, "SET search_path = "+strings.Join(quoted, ", "), wire.MaxAuth, func(int, [][]byte) error { return nil })
+		g.timeoutMs, _ = strconv.Atoi(have[3])
+		set := fmt.Sprintf("SET search_path = %s; SET statement_timeout = %d", strings.Join(quoted, ", "), r.posture.timeout(g.timeoutMs))
+		asides, err = wire.Ask(up, set, wire.MaxAuth, func(int, [][]byte) error { return nil })
 		up.Greeting = append(up.Greeting, asides...)
 	}
 	if err != nil {
-		return nil, fatal(codeConnectionFailure, "", "set up the session for its policy: %s", err)
+		return g, fatal(codeConnectionFailure, "", "set up the session for its policy: %s", err)
 	}
 	for _, want := range []struct {
 		asked       bool
@@ -114,12 +118,11 @@ func (r *ruling) settle(up *pool.Upstream, within time.Duration) ([]string, erro
 		{r.posture.readOnly, "default_transaction_read_only", "on", have[0] == "on"},
 		{true, "standard_conforming_strings", "on", have[1] == "on"},
 		{true, "client_encoding", "UTF8", have[2] == "UTF8"},
-		{r.posture.timeoutMs > 0, "statement_timeout", "the policy's", have[3] != "0"},
 	} {
 		if want.asked && !want.ok {
-			return nil, fatal(codeNotSupported, "Connect the project to PostgreSQL itself, or to a pooler that passes settings on.",
+			return g, fatal(codeNotSupported, "Connect the project to PostgreSQL itself, or to a pooler that passes settings on.",
 				"this policy needs %s to be %s upstream, and the upstream did not take it", want.name, want.value)
 		}
 	}
-	return path, nil
+	return g, nil
 }

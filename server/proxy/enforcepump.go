@@ -206,13 +206,13 @@ func (p *enforcePump) flush() bool {
 }
 
 // bindNames reads the portal and the statement that a Bind names.
-func bindNames(body []byte) (portal, statement string, ok bool) {
-	first, body, ok := bytes.Cut(body, []byte{0})
+func bindNames(body []byte) (portal, statement []byte, ok bool) {
+	portal, body, ok = bytes.Cut(body, []byte{0})
 	if !ok {
-		return "", "", false
+		return nil, nil, false
 	}
-	second, _, ok := bytes.Cut(body, []byte{0})
-	return string(first), string(second), ok
+	statement, _, ok = bytes.Cut(body, []byte{0})
+	return portal, statement, ok
 }
 
 // frame deals with a frame that is whole, and reports whether to go on.
@@ -316,7 +316,7 @@ func (p *enforcePump) parse(body []byte) error {
 }
 
 // bind makes a portal of what a statement may be.
-func (p *enforcePump) bind(portal, statement string) (refused, alive bool) {
+func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
 	if !p.permitted() {
 		return false, false
 	}
@@ -326,7 +326,7 @@ func (p *enforcePump) bind(portal, statement string) (refused, alive bool) {
 		p.refuse(wire.Parse, unstored, r)
 		return true, true
 	}
-	p.portals.set(portal, list...)
+	p.portals.set(string(portal), list...)
 	p.expect(reply{kind: wire.Bind})
 	p.note(wire.Bind)
 	return false, true
@@ -346,7 +346,7 @@ func (p *enforcePump) bindMasked(body []byte) error {
 	if refused, alive := p.bind(portal, statement); refused || !alive {
 		return nil
 	}
-	p.portals.byName[portal].nulls = nulls
+	p.portals.byName[string(portal)].nulls = nulls
 	p.out = wire.AppendBody(p.out, wire.Bind, body)
 	return nil
 }
@@ -361,7 +361,7 @@ func (p *enforcePump) execute(body []byte) error {
 			return err
 		}
 	}
-	list := p.portals.may(string(portal))
+	list := p.portals.may(portal)
 	r := p.still(list)
 	if r == nil && list == nil {
 		r = p.stillAll() // a cursor of SQL is a portal as well
@@ -427,9 +427,9 @@ func (p *enforcePump) close(body []byte) error {
 		return err
 	}
 	if kind == 'P' {
-		p.portals.drop(name)
+		p.portals.drop(string(name))
 	} else {
-		p.statements.drop(name)
+		p.statements.drop(string(name))
 	}
 	p.expect(reply{kind: wire.Close})
 	p.note(wire.Close)
@@ -438,11 +438,11 @@ func (p *enforcePump) close(body []byte) error {
 }
 
 // target reads what a Describe or Close is about.
-func target(body []byte) (kind byte, name string, err error) {
+func target(body []byte) (kind byte, name []byte, err error) {
 	if len(body) < 2 || body[0] != 'S' && body[0] != 'P' || bytes.IndexByte(body[1:], 0) != len(body)-2 {
-		return 0, "", errors.New("invalid message format")
+		return 0, nil, errors.New("invalid message format")
 	}
-	return body[0], string(body[1 : len(body)-1]), nil
+	return body[0], body[1 : len(body)-1], nil
 }
 
 // tooLong refuses a text that is not even read.

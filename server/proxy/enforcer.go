@@ -22,12 +22,11 @@ import (
 type enforcer struct {
 	of       *session
 	key      catalog.Key
-	path     []string // schemas of the search path
-	pathText string
+	dialer   catalog.Dial // for it
+	ground   ground
+	pathText string // of its path
 	subject  string // of budgets
-
-	queryTimeoutMs int // of the database
-	local          int // the policy's timeout that holds now, perhaps only to the end of a transaction
+	local    int    // the policy's timeout that holds now, perhaps only to the end of a transaction
 
 	asked   *view // the view that ruling is of
 	ruling  *ruling
@@ -56,19 +55,21 @@ type enforcer struct {
 
 // newEnforcer holds s, whose schemas are path, to the policy of its login.
 // user is the upstream's.
-func newEnforcer(s *session, db *store.Database, user string, path []string) *enforcer {
+func newEnforcer(s *session, db *store.Database, user string, g ground) *enforcer {
 	var nonce [8]byte
 	rand.Read(nonce[:])
-	return &enforcer{
+	e := &enforcer{
 		of: s,
 		key: catalog.Key{
 			Project: s.proj.id, Database: db.ID, Role: db.Username,
 			Address: net.JoinHostPort(db.Host, strconv.Itoa(db.Port)) + "/" + db.Name,
 		},
-		path: path, pathText: strings.Join(path, "\x00"),
-		subject: subjectOf(s, db, user), queryTimeoutMs: db.QueryTimeoutMs, local: s.posture.timeoutMs,
+		ground: g, pathText: strings.Join(g.path, "\x00"),
+		subject: subjectOf(s, db, user), local: s.posture.timeoutMs,
 		marker: "pgbeam_refused_" + hex.EncodeToString(nonce[:]) + "_",
 	}
+	e.dialer = e.dial
+	return e
 }
 
 // verdict is what becomes of a text.
@@ -88,12 +89,13 @@ func (e *enforcer) current(look bool) (*engine, *wire.Report) {
 	}
 	var schema *policy.Catalog
 	if e.ruling.schema {
-		get := e.of.srv.catalogs.Get
-		if look {
-			get = e.of.srv.catalogs.Look
-		}
 		var err error
-		if schema, err = get(e.of.srv.base, e.key, e.dial); err != nil {
+		if look {
+			schema, err = e.of.srv.catalogs.Look(e.of.srv.base, e.key, e.dialer)
+		} else {
+			schema, err = e.of.srv.catalogs.Get(e.of.srv.base, e.key, e.dialer)
+		}
+		if err != nil {
 			e.of.srv.log.Warn("read catalog failed, statements are refused", "project", e.of.proj.id, "database", e.of.id.databaseID, "error", err)
 			return nil, blockedFor("the schema of the database cannot be read, and this policy has rules about tables or kinds of statement",
 				"Try again in a moment; the operator finds the reason in the log of PgBeam.")
@@ -102,7 +104,7 @@ func (e *enforcer) current(look bool) (*engine, *wire.Report) {
 	if e.engine != nil && schema == e.catalog {
 		return e.engine, nil
 	}
-	made, err := e.of.proj.engines.get(e.ruling, schema, e.path, e.pathText)
+	made, err := e.of.proj.engines.get(e.ruling, schema, e.ground.path, e.pathText)
 	if err != nil {
 		return nil, blockedFor(fmt.Sprintf("the policy cannot be applied: %s", err), "Ask your operator to correct the policy.")
 	}

@@ -165,13 +165,13 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 	}
 	ss := newSession(s, c, p, up, id)
 	if under != nil {
-		path, err := under.settle(up, s.cfg.LoginTimeout)
+		ground, err := under.settle(up, s.cfg.LoginTimeout)
 		if err != nil {
 			ss.closeUpstream(false)
 			return nil, err
 		}
 		ss.posture, ss.wanted = under.posture, under.posture
-		ss.enforcer = newEnforcer(ss, db, user, path)
+		ss.enforcer = newEnforcer(ss, db, user, ground)
 	}
 	if err := s.register(ss); err != nil {
 		ss.closeUpstream(true)

@@ -119,8 +119,14 @@ func (n *names) settle(clean bool) {
 	n.touched = n.touched[:0]
 }
 
-func (n *names) may(name string) []*prepared {
-	s := n.byName[name]
+// clear forgets all names, and keeps the room that they took.
+func (n *names) clear() {
+	clear(n.byName)
+	n.touched, n.weight = n.touched[:0], 0
+}
+
+func (n *names) may(name []byte) []*prepared {
+	s := n.byName[string(name)]
 	switch {
 	case s == nil:
 		return nil
@@ -154,7 +160,7 @@ func (e *enforcer) catchUp() {
 	e.statements.settle(clean)
 	e.portals.settle(clean)
 	if idle { // portals end with their transaction, cursors unless held
-		e.portals = names{batch: e.portals.batch}
+		e.portals.clear()
 		e.cursors = slices.DeleteFunc(e.cursors, func(p *prepared) bool { return !strings.Contains(strings.ToLower(p.text), "hold") })
 		if len(e.cursors) == 0 {
 			e.fetched = nil
@@ -228,6 +234,9 @@ func (e *enforcer) stillAll() *wire.Report {
 
 // masksOf are the masks of the columns of the rows that any of a list gives.
 func (e *enforcer) masksOf(list []*prepared) map[int]policy.MaskKind {
+	if len(list) == 1 && !list[0].fetches {
+		return list[0].masks
+	}
 	var all map[int]policy.MaskKind
 	add := func(masks map[int]policy.MaskKind) {
 		for i, kind := range masks {
