@@ -12,9 +12,9 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
-// profileOf is what of a policy the engine decides by.
+// profileOf is what of a policy the engine decides by, as the proxy has it.
 func profileOf(r store.PolicyRules) policy.Profile {
-	return policy.Profile{
+	p := policy.Profile{
 		ReadOnly:        r.AccessMode != "read_write",
 		AllowStatements: r.AllowStatements,
 		DenyStatements:  r.DenyStatements,
@@ -26,11 +26,13 @@ func profileOf(r store.PolicyRules) policy.Profile {
 		Filters: each(r.RowFilters, func(f store.RowFilter) policy.Filter {
 			return policy.Filter{Table: f.Table, Predicate: f.Predicate}
 		}),
-		MaxRows:         r.MaxRows,
-		MaxAffectedRows: r.MaxAffectedRows,
-		Migrations:      r.MigrationSafety,
-		RollBack:        r.WriteMode == "rollback",
+		MaxRows:    r.MaxRows,
+		Migrations: r.MigrationSafety,
 	}
+	if !p.ReadOnly { // else there is nothing to count or to undo
+		p.MaxAffectedRows, p.RollBack = r.MaxAffectedRows, r.WriteMode == "rollback"
+	}
+	return p
 }
 
 // compileRules checks rules beyond their form: predicates must be SQL, and
@@ -202,7 +204,7 @@ func sessionNotes(r store.PolicyRules, d *policy.Decision) []string {
 	note(r.BudgetQueriesPerDay > 0, "refused once %d queries were run in the day", r.BudgetQueriesPerDay)
 	note(r.EgressBytesPerDay > 0, "refused once %d bytes were read in the day", r.EgressBytesPerDay)
 	note(r.StatementTimeoutMs > 0, "cancelled after %d ms", r.StatementTimeoutMs)
-	note(r.WriteMode == "rollback", "rolled back when it has run")
+	note(r.WriteMode == "rollback" && r.AccessMode == "read_write", "rolled back when it has run")
 	note(r.WriteMode == "sandbox", "run on a copy of the database")
 	note(r.ApprovalMode != "" && r.ApprovalMode != "off", "may have to wait for an approval: approval_mode is %s", r.ApprovalMode)
 	return notes

@@ -11,7 +11,7 @@ type Mismatch struct{ Field, Reason string }
 // NeedsCatalog says whether p is held to by more than names: its rules are
 // about relations, or it must be known which functions write.
 func (p Profile) NeedsCatalog() bool {
-	return p.Ruled() || !p.ReadOnly && len(p.AllowStatements)+len(p.DenyStatements) > 0
+	return p.Ruled() || !p.ReadOnly && (len(p.AllowStatements)+len(p.DenyStatements) > 0 || p.MaxAffectedRows > 0)
 }
 
 // Unmatched lists the rules that name a relation or a column that the catalog
