@@ -15,12 +15,11 @@ func try(t *testing.T, groups []group) {
 			g.login(t)
 			for _, c := range g.cases {
 				t.Run(label(c.sql), func(t *testing.T) {
-					reason := g.agree(t, c)
 					for _, mode := range modes {
 						if mode == "simple" && c.args != nil || mode != "simple" && c.batch {
 							continue
 						}
-						g.attempt(t, c, mode, reason)
+						g.attempt(t, c, mode)
 					}
 				})
 			}
@@ -48,7 +47,7 @@ func (p *profile) agree(t *testing.T, c scenario) decision {
 	}
 	d := p.evaluate(t, c.sql)
 	if d.verdict != verdict || d.rule != rule {
-		t.Errorf("evaluated as %s, %s: want %s, %s", d.verdict, d.rule, verdict, rule)
+		t.Errorf("evaluated as %s, %s (%s): want %s, %s", d.verdict, d.rule, d.reason, verdict, rule)
 	}
 	if (d.verdict == "block") != (d.hint != "" || d.rule == "empty") && d.rule != "statement_not_allowed" {
 		t.Errorf("evaluated as %s with the hint %q", d.verdict, d.hint)
@@ -63,9 +62,10 @@ func (p *profile) agree(t *testing.T, c scenario) decision {
 }
 
 // attempt runs a case once and checks everything that comes of it.
-func (g group) attempt(t *testing.T, c scenario, mode string, reason decision) {
+func (g group) attempt(t *testing.T, c scenario, mode string) {
 	t.Helper()
 	sql(t, c.setup)
+	reason := g.agree(t, c)
 	s := g.session(t, c)
 	defer func() {
 		if shows := g.leaked(s.take()); shows != "" {
@@ -132,7 +132,7 @@ func (g group) session(t *testing.T, c scenario) *session {
 		}
 		return open(t, url)
 	case c.option != "":
-		return open(t, with(g.login(t), "options", c.option))
+		return open(t, withOptions(g.login(t), c.option))
 	case len(c.before) > 0:
 		return g.connect(t)
 	case g.open == nil:

@@ -158,6 +158,8 @@ func textOf(oid uint32, value []byte) string {
 		return string(value)
 	case pgtype.JSONBOID:
 		return string(value[1:])
+	case pgtype.RecordOID:
+		return "a record"
 	}
 	known, ok := types.TypeForOID(oid)
 	if !ok {

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
 	var err error
-	if postgres, err = harness.StartPostgres(ctx, schema, seed); err != nil {
+	if postgres, err = harness.StartPostgres(ctx, schema, seed, filled); err != nil {
 		return 0, err
 	}
 	defer postgres.Close()

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -127,15 +128,15 @@ func open(t testing.TB, connectionString string) *session {
 	return s
 }
 
-// with adds a parameter to a connection string.
-func with(connectionString, key, value string) string {
+// withOptions adds to the options of a connection string.
+func withOptions(connectionString, options string) string {
 	u, err := url.Parse(connectionString)
 	if err != nil {
 		panic(fmt.Sprintf("the API gave a connection string that is no URL: %v", err))
 	}
 	q := u.Query()
-	q.Set(key, value)
-	u.RawQuery = q.Encode()
+	q.Set("options", strings.TrimSpace(q.Get("options")+" "+options))
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // as libpq reads it
 	return u.String()
 }
 
