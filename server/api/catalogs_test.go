@@ -89,7 +89,7 @@ func TestEvaluationKnowsTheSchema(t *testing.T) {
 	saved := s.send("POST", "/v1/projects/"+project+"/policies", rules).want(201, "").text("id")
 	for sql, c := range map[string]struct{ verdict, rule, rewritten, byName string }{
 		"select email from customers":           {"mask", "ok", "[redacted]", "mask"},
-		"select contact from contacts":          {"mask", "ok", "CASE WHEN false", "allow"}, // names alone do not know the view
+		"select contact from contacts":          {"mask", "ok", "[redacted]", "allow"}, // names alone do not know the view
 		"select count(*) from orders":           {"row-filter", "ok", "tenant_id = 42", "row-filter"},
 		"select secret_total()":                 {"block", "function_not_allowed", "", "block"},
 		"select id from contacts where contact": {"block", "masked_column_predicate", "", "allow"},
