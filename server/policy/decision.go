@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-
-	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
 // refusal is why a statement is not permitted.
@@ -38,7 +36,7 @@ func (d *Decision) unresolvedIf(unresolved bool) *Decision {
 }
 
 // permit is the decision about a text that every check let pass.
-func (e *Engine) permit(sql string, tree *pg.ParseResult, statements []*statement) *Decision {
+func (e *Engine) permit(sql string, statements []*statement) *Decision {
 	d := &Decision{Verdict: Allow, Rule: "ok", Reason: "permitted by policy", SQL: sql}
 	changed := false
 	masked := make(map[MaskedColumn]bool)
@@ -51,7 +49,7 @@ func (e *Engine) permit(sql string, tree *pg.ParseResult, statements []*statemen
 		d.Notes = append(d.Notes, s.notes...)
 	}
 	if changed {
-		if r := rewriteText(d, tree, statements); r != nil {
+		if r := rewriteText(d, statements); r != nil {
 			return r.blocked(outs(statements), 0)
 		}
 	}
@@ -75,12 +73,12 @@ func (e *Engine) permit(sql string, tree *pg.ParseResult, statements []*statemen
 
 // rewriteText puts the changed trees into words. What the parser would not
 // read again is not sent.
-func rewriteText(d *Decision, tree *pg.ParseResult, statements []*statement) *refusal {
+func rewriteText(d *Decision, statements []*statement) *refusal {
 	failed := refuse("parse_error", parseHint, "this statement could not be rewritten under the policy")
 	texts := make([]string, len(statements))
 	for i, s := range statements {
 		if s.changed {
-			text, err := deparseTree(&pg.ParseResult{Version: tree.Version, Stmts: []*pg.RawStmt{{Stmt: s.node}}})
+			text, err := deparse(s.node)
 			if err != nil {
 				return failed
 			}

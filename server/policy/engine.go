@@ -84,7 +84,7 @@ func (e *Engine) Evaluate(sql string) (d *Decision) {
 		d.Findings = findings
 		return d
 	}
-	d = e.permit(sql, tree, statements)
+	d = e.permit(sql, statements)
 	d.Findings = findings
 	return d
 }

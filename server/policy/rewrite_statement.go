@@ -143,7 +143,7 @@ func (a *analysis) statement(n *pg.Node) (out shape, known bool) {
 		}
 		return shape{}, known
 	case *pg.Node_DeclareCursorStmt:
-		return shape{}, a.cursor(s.DeclareCursorStmt, root)
+		return a.cursor(s.DeclareCursorStmt, root), true
 	case *pg.Node_CreateTableAsStmt:
 		if s.CreateTableAsStmt.Query.GetExecuteStmt() != nil {
 			return shape{}, false
@@ -166,13 +166,14 @@ func (a *analysis) statement(n *pg.Node) (out shape, known bool) {
 }
 
 // cursor reads DECLARE CURSOR. Its rows come with a later FETCH, in the format
-// that it was declared with.
-func (a *analysis) cursor(n *pg.DeclareCursorStmt, root *namespace) bool {
+// that it was declared with or in the one that a Bind asks for.
+func (a *analysis) cursor(n *pg.DeclareCursorStmt, root *namespace) shape {
 	const binary = 0x0001 // CURSOR_OPT_BINARY
-	if a.query(n.Query, root).masked() && n.Options&binary != 0 {
+	out := a.query(n.Query, root)
+	if out.masked() && n.Options&binary != 0 {
 		a.refuse(maskRefusal(inExpression, "a BINARY cursor"))
 	}
-	return true
+	return out
 }
 
 // refuseStored refuses to keep today's rules in a definition.
@@ -356,7 +357,7 @@ func (r *ruleSet) verify(node *pg.Node, first *analysis) *refusal {
 		}
 	}
 	doubt := refuse(rule, "Send a simpler statement.", "this statement could not be rewritten under the policy's masks and filters with certainty")
-	text, err := deparseTree(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: node}}})
+	text, err := deparse(node)
 	if err != nil {
 		return doubt
 	}

@@ -34,10 +34,47 @@ func parseExpression(text string) (*pg.Node, error) {
 	return list[0].GetResTarget().GetVal(), nil
 }
 
+// deparse puts a statement into words.
+func deparse(stmt *pg.Node) (string, error) {
+	if losesBrackets(stmt) {
+		stmt = proto.Clone(stmt).(*pg.Node)
+		bracket(stmt)
+	}
+	return deparseTree(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: stmt}}})
+}
+
+// losesBrackets says whether the deparser would leave out brackets that
+// matter: of (ARRAY[a, b])[2] it makes ARRAY[a, b][2].
+func losesBrackets(m proto.Message) bool {
+	if i, ok := m.(*pg.A_Indirection); ok && bare(i.Arg) {
+		return true
+	}
+	found := false
+	eachChild(m, func(_ string, child proto.Message) { found = found || losesBrackets(child) })
+	return found
+}
+
+func bare(arg *pg.Node) bool {
+	switch arg.GetNode().(type) {
+	case *pg.Node_AArrayExpr, *pg.Node_CaseExpr, *pg.Node_CoalesceExpr, *pg.Node_MinMaxExpr:
+		return true
+	}
+	return false
+}
+
+// bracket puts an indirection of nothing around each such argument, which the
+// deparser writes as brackets alone.
+func bracket(m proto.Message) {
+	eachChild(m, func(_ string, child proto.Message) { bracket(child) })
+	if i, ok := m.(*pg.A_Indirection); ok && bare(i.Arg) {
+		i.Arg = &pg.Node{Node: &pg.Node_AIndirection{AIndirection: &pg.A_Indirection{Arg: i.Arg}}}
+	}
+}
+
 func deparseExpression(expr *pg.Node) (string, error) {
 	s := &pg.SelectStmt{LimitOption: pg.LimitOption_LIMIT_OPTION_DEFAULT, Op: pg.SetOperation_SETOP_NONE,
 		TargetList: []*pg.Node{pg.MakeResTargetNodeWithVal(expr, -1)}}
-	text, err := deparseTree(&pg.ParseResult{Stmts: []*pg.RawStmt{{Stmt: &pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: s}}}}})
+	text, err := deparse(&pg.Node{Node: &pg.Node_SelectStmt{SelectStmt: s}})
 	if err != nil {
 		return "", err
 	}
