@@ -127,10 +127,7 @@ func TestHeldUnitsLastThroughAnOutage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		held := m.accounts[agent].held.Units
-		if held == 0 {
-			t.Fatal("the test wants units in hand")
-		}
+		held := inHand(t, m)
 		f.outage.Store(true)
 		n := 0
 		for m.Charge(t.Context(), b, 1) == nil {
@@ -172,7 +169,7 @@ func TestFailedReturnIsNotRepeated(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		held := m.accounts[agent].held.Units
+		held := inHand(t, m)
 		time.Sleep(10 * time.Second)
 		if lost := int(f.lost.Load()); lost != held {
 			t.Errorf("%d units were given back, %d were held", lost, held)
@@ -226,7 +223,7 @@ func TestClosedMeterChargesNobody(t *testing.T) {
 		// One that waits for the store as the meter closes has its answer.
 		release := f.block()
 		waiting := make(chan error, 1)
-		n := m.accounts[agent].held.Units + 1
+		n := inHand(t, m) + 1
 		go func() { waiting <- m.Charge(t.Context(), b, n) }()
 		synctest.Wait()
 		closed := make(chan struct{})

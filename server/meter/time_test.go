@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"context"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -26,6 +25,28 @@ func mustCharge(t *testing.T, m *Meter, b Budget, times int) {
 			t.Fatalf("statement %d of %d at %s: %v", i+1, times, time.Now().UTC(), err)
 		}
 	}
+}
+
+// unitsOf is how many units the meter holds for the agent.
+func unitsOf(m *Meter) (held int) {
+	for _, a := range m.all() {
+		if a.subject == agent {
+			a.mu.Lock()
+			held = a.held.Units
+			a.mu.Unlock()
+		}
+	}
+	return held
+}
+
+// inHand is unitsOf where the test wants some.
+func inHand(t *testing.T, m *Meter) int {
+	t.Helper()
+	held := unitsOf(m)
+	if held == 0 {
+		t.Fatal("no units in hand")
+	}
+	return held
 }
 
 func TestWindowsFollowTheClock(t *testing.T) {
@@ -69,9 +90,7 @@ func TestUnitsInHandLapseWithTheirHour(t *testing.T) {
 		b := Budget{Subject: agent, PerHour: 1000, PerDay: 1500}
 		time.Sleep(time.Hour - 100*time.Millisecond)
 		mustCharge(t, m, b, 300)
-		if m.accounts[agent].held.Units == 0 {
-			t.Fatal("the test wants units in hand")
-		}
+		inHand(t, m)
 		time.Sleep(100 * time.Millisecond)
 		if n := drain(t, m, b); n != 1000 {
 			t.Errorf("%d of 1000 granted in the second hour", n)
@@ -90,10 +109,7 @@ func TestUnusedUnitsGoBackWithinASecond(t *testing.T) {
 		defer other.Close()
 		b := Budget{Subject: agent, PerHour: 1000}
 		mustCharge(t, m, b, 400)
-		held := m.accounts[agent].held.Units
-		if held == 0 {
-			t.Fatal("the test wants units in hand")
-		}
+		held := inHand(t, m)
 		if n := drain(t, other, b); n != 600-held {
 			t.Errorf("%d granted elsewhere while %d of 600 were held", n, held)
 		}
@@ -102,8 +118,8 @@ func TestUnusedUnitsGoBackWithinASecond(t *testing.T) {
 			t.Errorf("%d granted elsewhere after %d unused went back", n, held)
 		}
 		time.Sleep(time.Second + sweepEvery)
-		if len(m.accounts)+len(other.accounts) != 0 {
-			t.Errorf("%d and %d accounts are kept for nobody", len(m.accounts), len(other.accounts))
+		if kept := len(m.all()) + len(other.all()); kept != 0 {
+			t.Errorf("%d accounts are kept for nobody", kept)
 		}
 	})
 }
@@ -134,7 +150,7 @@ func TestBlocksFollowThePaceOfUse(t *testing.T) {
 		if asked := f.leases.Load() + f.returns.Load(); asked > 120 {
 			t.Errorf("12000 statements in a minute asked the store %d times", asked)
 		}
-		if held := m.accounts[agent].held.Units; held > 800 {
+		if held := unitsOf(m); held > 800 {
 			t.Errorf("%d units are held at 200 statements a second", held)
 		}
 	})
@@ -164,33 +180,77 @@ func TestRefusedClientInALoop(t *testing.T) {
 	})
 }
 
-// Sessions that need one unit each must not keep one away that needs many.
+// First come, first served: the units that a batch waits for are not taken by
+// a statement that came after it.
 func TestBatchIsNotStarvedBySingles(t *testing.T) {
 	inTime(t, func(t *testing.T, s store.Store) {
-		m := New(s, nil)
+		f := &brittle{Store: s}
+		m := New(f, nil)
 		defer m.Close()
-		b := Budget{Subject: agent, PerDay: 100_000}
-		ctx, stop := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				for ctx.Err() == nil {
-					_ = m.Charge(ctx, b, 1)
-					time.Sleep(time.Microsecond)
-				}
-			})
+		b := Budget{Subject: agent, PerDay: 1000}
+		mustCharge(t, m, b, 50)
+		inHand(t, m)
+		release := f.block()
+		batch, single := make(chan error, 1), make(chan error, 1)
+		go func() { batch <- m.Charge(t.Context(), b, 950) }()
+		synctest.Wait()
+		go func() { single <- m.Charge(t.Context(), b, 1) }()
+		synctest.Wait()
+		release()
+		if err := <-batch; err != nil {
+			t.Errorf("the batch: %v", err)
 		}
-		for range 20 {
-			began := time.Now()
-			if err := m.Charge(t.Context(), b, 50); err != nil {
-				t.Error(err)
-			}
-			if waited := time.Since(began); waited > time.Millisecond {
-				t.Errorf("a batch waited %s", waited)
+		if _, spent := errors.AsType[*Exhausted](<-single); !spent {
+			t.Error("the statement after the batch was granted what did not remain")
+		}
+	})
+}
+
+// What a refused batch leaves is for those behind it who need less.
+func TestRefusedBatchLetsSinglesPass(t *testing.T) {
+	inTime(t, func(t *testing.T, s store.Store) {
+		f := &brittle{Store: s}
+		m := New(f, nil)
+		defer m.Close()
+		b := Budget{Subject: agent, PerDay: 10}
+		release := f.block()
+		batch, singles := make(chan error, 1), make(chan error, 10)
+		go func() { batch <- m.Charge(t.Context(), b, 11) }()
+		synctest.Wait()
+		for range 10 {
+			go func() { singles <- m.Charge(t.Context(), b, 1) }()
+		}
+		synctest.Wait()
+		release()
+		if _, spent := errors.AsType[*Exhausted](<-batch); !spent {
+			t.Error("11 of 10 were granted")
+		}
+		for range 10 {
+			if err := <-singles; err != nil {
+				t.Errorf("a statement behind the batch: %v", err)
 			}
 		}
-		stop()
-		wg.Wait()
+	})
+}
+
+// A session that goes on slowly does not keep the block of a burst.
+func TestUnitsBeyondThePaceGoBackWhileInUse(t *testing.T) {
+	inTime(t, func(t *testing.T, s store.Store) {
+		m, other := New(s, nil), New(s, nil)
+		defer m.Close()
+		defer other.Close()
+		b := Budget{Subject: agent, PerHour: 100_000}
+		mustCharge(t, m, b, 5000)
+		if held := inHand(t, m); held < 100 {
+			t.Fatalf("the test wants more than %d units in hand", held)
+		}
+		for range 4 {
+			time.Sleep(sweepEvery / 2)
+			mustCharge(t, m, b, 1)
+		}
+		if n, left := drain(t, other, b), 100_000-5004; n < left-4 || n > left {
+			t.Errorf("%d of %d left were granted elsewhere", n, left)
+		}
 	})
 }
 
