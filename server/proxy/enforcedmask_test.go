@@ -148,6 +148,16 @@ func TestMaskedColumnsAreNullInBinary(t *testing.T) {
 	if r.Err != nil || len(r.Rows) != 1 || r.Rows[0][0] != nil || string(r.Rows[0][1]) != big {
 		t.Fatalf("with a long parameter: %q, %v", r.Rows, r.Err)
 	}
+	for _, mode := range modes {
+		if got := run(t, conn, mode, "begin", "declare c cursor for select id, email from "+schema+".people where id = 1"); got != "BEGIN, DECLARE CURSOR T" {
+			t.Fatal(got)
+		}
+		r = conn.PgConn().ExecParams(t.Context(), "fetch all from c", nil, nil, nil, []int16{1}).Read()
+		if r.Err != nil || len(r.Rows) != 1 || r.Rows[0][1] != nil {
+			t.Errorf("fetched from a cursor in binary: %q, %v", r.Rows, r.Err)
+		}
+		run(t, conn, mode, "rollback")
+	}
 	scalar[int](t, conn, "select 1")
 }
 
