@@ -168,6 +168,10 @@ func TestLoad(t *testing.T) {
 	if l := c.Functions[policy.RelationName{Schema: "pg_catalog", Name: "lower"}]; len(l) < 2 || !l[0].Builtin || l[0].Volatility != 'i' {
 		t.Errorf("lower: %+v", l)
 	}
+	// Drivers ask with it for primary keys.
+	if l := c.Functions[policy.RelationName{Schema: "information_schema", Name: "_pg_expandarray"}]; len(l) != 1 || !l[0].Builtin {
+		t.Errorf("_pg_expandarray: %+v", l)
+	}
 	if c.Relations[policy.RelationName{Schema: "pg_catalog", Name: "pg_class"}] == nil {
 		t.Error("the system's own relations are missing")
 	}

@@ -97,7 +97,7 @@ WHERE a.attgenerated <> '' ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
 		b.generated[of] = append(b.generated[of], readColumn{relation, f.number()})
 	}},
 	{`SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proleakproof,
-	p.oid < 16384 AND n.nspname = 'pg_catalog', p.prorettype, p.proargtypes, p.proretset
+	p.oid < 16384 AND n.nspname IN ('pg_catalog', 'information_schema'), p.prorettype, p.proargtypes, p.proretset
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace ORDER BY p.oid`, 10, func(b *builder, f *fields) {
 		fn := policy.Function{OID: f.oid()}
 		fn.RelationName = policy.RelationName{Schema: f.text(), Name: f.text()}
