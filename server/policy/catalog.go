@@ -53,7 +53,7 @@ type Function struct {
 	Kind       byte // of pg_proc.prokind: f, p, a, w
 	Volatility byte // of pg_proc.provolatile: i, s, v
 	Leakproof  bool
-	Builtin    bool // in pg_catalog and owned by the bootstrap superuser
+	Builtin    bool // in pg_catalog or information_schema since the cluster was made
 	Returns    uint32
 	Arguments  []uint32
 	SetOf      bool
