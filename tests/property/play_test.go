@@ -30,8 +30,8 @@ type statement struct {
 	sorted  bool // ORDER BY decides the whole order
 	// refused are what a refusal may say; nil for what the policy permits.
 	refused *regexp.Regexp
-	fails   string // SQLSTATE that it must end with, from a row in sight
-	write   *struct{}
+	mayFail bool // a row in sight may make it fail, on both sides alike
+	write   *write
 }
 
 var (
@@ -89,7 +89,7 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 		switch w {
 		case prepared, portions:
 			w = textual
-		case cursor, batch:
+		case cursor:
 			w = simply
 		}
 	}
