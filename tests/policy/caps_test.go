@@ -38,6 +38,7 @@ func caps() []group {
 			allow(`select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b`, ``).fails("57014", "statement timeout"),
 			allow(`with recursive r as (select 1 union all select 1 from r) select count(*) from r`, ``).fails("57014", "statement timeout"),
 			allow(`show statement_timeout`, `300ms`).tagged("SHOW"),
+			allow(`show statement_timeout`, `120ms`).tagged("SHOW").on(`alter database app set statement_timeout = '120ms'`, `alter database app reset statement_timeout`).firstUse(),
 			allow(`show statement_timeout`, `300ms`).tagged("SHOW").on(`alter role app set statement_timeout = '10min'`, `alter role app reset statement_timeout`).firstUse(),
 			refused(`setting_not_allowed`, `set statement_timeout = 0`, `setting "statement_timeout" may not be changed by this credential`),
 			refused(`setting_not_allowed`, `set local statement_timeout to '1h'`, `setting "statement_timeout" may not be changed by this credential`),
