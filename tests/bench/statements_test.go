@@ -107,7 +107,7 @@ func mixes(b *testing.B) []mix {
 	return []mix{
 		{"prepared", []string{"--select-only", "--protocol", "prepared"}},
 		{"simple, 200 texts", []string{"--file", script, "--protocol", "simple"}},
-		{"simple, new values", []string{"--select-only", "--protocol", "simple"}},
+		{"simple, ever new texts", []string{"--select-only", "--protocol", "simple"}},
 	}
 }
 
