@@ -19,8 +19,8 @@ var decisions = []struct {
 	unit                       string
 	goal                       string
 }{
-	{"pgbench's mix, 8 sessions at once, half of them within", "./server/proxy", "BenchmarkDecisions", "p50-ns", "ns", ""},
-	{"pgbench's mix, 8 sessions at once, 95 % within", "./server/proxy", "BenchmarkDecisions", "p95-ns", "ns", "1000 ns"},
+	{"pgbench's mix with parameters, 8 sessions at once, 95 % within", "./server/proxy", "BenchmarkDecisions/parameters", "p95-ns", "ns", "1000 ns"},
+	{"the same with values in the text, every one new", "./server/proxy", "BenchmarkDecisions/simple", "p95-ns", "ns", ""},
 	{"first of each of TPC-H's 22 queries, the middle one", "./server/policy", "BenchmarkFirstDecisionTPCH", "median-µs", "µs", "300 µs"},
 	{"first of each of TPC-H's 22 queries, the slowest", "./server/policy", "BenchmarkFirstDecisionTPCH", "worst-µs", "µs", "300 µs"},
 }
@@ -36,8 +36,7 @@ func BenchmarkDecisionsOfBothBuilds(b *testing.B) {
 	measured := map[string][]float64{} // by build, benchmark and metric
 	for b.Loop() {
 		for _, build := range builds {
-			for _, benchmark := range []int{0, 2} {
-				d := decisions[benchmark]
+			for _, d := range decisions[:3] { // the last two are of one benchmark
 				for metric, value := range measure(b, build, d.pkg, d.benchmark) {
 					key := build + d.benchmark + metric
 					measured[key] = append(measured[key], value)
@@ -46,17 +45,17 @@ func BenchmarkDecisionsOfBothBuilds(b *testing.B) {
 		}
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "\nDecisions, median of %d rounds\n\n  %-56s", b.N, "")
+	fmt.Fprintf(&out, "\nDecisions, median of %d rounds\n\n  %-64s", b.N, "")
 	for _, build := range builds {
 		fmt.Fprintf(&out, " %15s", "CGO_ENABLED="+build)
 	}
 	fmt.Fprintf(&out, " %10s\n", "goal")
 	for _, d := range decisions {
-		fmt.Fprintf(&out, "  %-56s", d.of)
+		fmt.Fprintf(&out, "  %-64s", d.of)
 		for _, build := range builds {
 			value := middle(measured[build+d.benchmark+d.metric])
 			fmt.Fprintf(&out, " %12.0f %s", value, d.unit)
-			b.ReportMetric(value, d.metric+"/cgo="+build)
+			b.ReportMetric(value, d.benchmark+"/"+d.metric+"/cgo="+build)
 		}
 		fmt.Fprintf(&out, " %10s\n", d.goal)
 	}
@@ -68,7 +67,7 @@ var measurement = regexp.MustCompile(`([0-9.e+]+) (\S+)(?:\s|$)`)
 // measure runs one benchmark of a package and returns its metrics by unit.
 func measure(b *testing.B, build, pkg, benchmark string) map[string]float64 {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), "go", "test", "-run", "^$", "-bench", "^"+benchmark+"$", pkg)
+	cmd := exec.CommandContext(b.Context(), "go", "test", "-run", "^$", "-bench", "^"+strings.ReplaceAll(benchmark, "/", "$/^")+"$", pkg)
 	cmd.Dir, cmd.Env = harness.Root(), append(os.Environ(), "CGO_ENABLED="+build)
 	out, err := cmd.CombinedOutput()
 	at := bytes.Index(out, []byte(benchmark))
