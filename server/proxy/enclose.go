@@ -38,7 +38,7 @@ var errEnding = errors.New("session ends")
 
 // encloses reports whether statements may have to be enclosed.
 func (e *enforcer) encloses() bool {
-	return e.ruling != nil && (e.ruling.profile.RollBack || e.ruling.profile.MaxAffectedRows > 0)
+	return e.ruling.profile.RollBack || e.ruling.profile.MaxAffectedRows > 0
 }
 
 // await waits until cond holds, and reports whether the session goes on. What
@@ -263,6 +263,7 @@ func (p *enforcePump) permitted() bool {
 	if !p.session.permitted() {
 		return false
 	}
+	p.reread()
 	if p.wanted == p.posture && p.local == p.posture.timeoutMs {
 		return true
 	}

@@ -245,3 +245,55 @@ func TestEnclosedStatementsThatAreCutShort(t *testing.T) {
 		})
 	}
 }
+
+// The first thing a client sends may name what does not exist: nothing was
+// decided for this session yet.
+func TestFirstFrameOfASessionUnderAPolicy(t *testing.T) {
+	d := deploy(t)
+	_, l := d.under(func(r *store.PolicyRules) { r.MaxRows, r.BudgetQueriesPerHour = 5, 100 })
+	for name, c := range map[string]struct {
+		frame []byte
+		want  string
+	}{
+		"execute":            {wire.AppendBody(nil, wire.Execute, make([]byte, 5)), "EZ"},
+		"bind":               {wire.AppendBody(nil, wire.Bind, make([]byte, 8)), "EZ"},
+		"describe statement": {wire.AppendBody(nil, wire.Describe, []byte("Sx\x00")), "EZ"},
+		"describe portal":    {wire.AppendBody(nil, wire.Describe, []byte("Px\x00")), "EZ"},
+		"close":              {wire.AppendBody(nil, wire.Close, []byte("Sx\x00")), "3Z"},
+		"flush":              {wire.AppendBody(nil, wire.Flush, nil), "Z"},
+		"sync":               {nil, "Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := d.connect(d.as(l))
+			if got := exchange(t, conn, wire.AppendBody(c.frame, wire.Sync, nil)); got != c.want {
+				t.Fatalf("got %s, want %s", got, c.want)
+			}
+			scalar[int](t, conn, "select 1")
+		})
+	}
+}
+
+// A mistake of ours ends the session that met it, and no other.
+func TestAPanicEndsOneSession(t *testing.T) {
+	d := deploy(t)
+	conn, l := d.under(threeRows)
+	bystander := d.connect(d.as(l))
+	scalar[int](t, bystander, "select 1")
+	for _, s := range sessionsOf(d) {
+		if s.raw.RemoteAddr().String() == conn.PgConn().Conn().LocalAddr().String() {
+			s.enforcer.ground.path, s.enforcer.of = nil, nil
+		}
+	}
+	_, err := conn.Exec(t.Context(), "select 'a secret'")
+	wantError(t, asPgError(t, err), "FATAL", "XX000", "internal error of PgBeam")
+	scalar[int](t, bystander, "select 1")
+	if log := d.log.String(); !strings.Contains(log, "session failed") || strings.Contains(log, "a secret") {
+		t.Fatalf("the log says %s", log)
+	}
+}
+
+func sessionsOf(d *deployment) []*session {
+	d.server.mu.Lock()
+	defer d.server.mu.Unlock()
+	return d.server.list()
+}

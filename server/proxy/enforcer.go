@@ -79,14 +79,16 @@ type verdict struct {
 	*policy.Decision
 }
 
-// current returns the engine in force.
-func (e *enforcer) current(look bool) (*engine, *wire.Report) {
+// reread takes the ruling from the view that the session saw last. A session
+// that goes on has one.
+func (e *enforcer) reread() {
 	if e.asked != e.of.seen {
 		e.asked, e.ruling, e.engine = e.of.seen, e.of.seen.ruling(e.of.id), nil
 	}
-	if e.ruling == nil { // the session ends: its posture is another
-		return nil, blockedFor("its policy changed", "Connect again.")
-	}
+}
+
+// current returns the engine in force.
+func (e *enforcer) current(look bool) (*engine, *wire.Report) {
 	var schema *policy.Catalog
 	if e.ruling.schema {
 		var err error

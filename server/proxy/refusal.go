@@ -47,6 +47,7 @@ const (
 	codeTooComplex        = "54000"
 	codeShutdown          = "57P01"
 	codeCannotNow         = "57P03"
+	codeInternal          = "XX000"
 )
 
 func shuttingDown() *refusal {

@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"net"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +74,22 @@ func newCancelKey() wire.CancelKey {
 	return wire.CancelKey{PID: binary.BigEndian.Uint32(b[:])&0x7fffffff | 1, Secret: binary.BigEndian.Uint32(b[4:])}
 }
 
+// contained runs a pump. A mistake of ours that it meets ends this session, and
+// no other.
+func (s *session) contained(pump func()) {
+	defer func() {
+		why := recover()
+		if why == nil {
+			return
+		}
+		// What else a panic may say could quote a statement.
+		reason, _ := why.(runtime.Error)
+		s.srv.log.Error("session failed, please report it", "project", s.proj.id, "reason", reason, "stack", string(debug.Stack()))
+		s.end(fatal(codeInternal, "Connect again, and tell the operator when it happens again.", "internal error of PgBeam"))
+	}()
+	pump()
+}
+
 // join enters the session with its project and asks the newest view.
 func (s *session) join() *refusal {
 	v := s.proj.join(s)
@@ -96,9 +114,10 @@ func (s *session) run() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		down.toClient()
+		s.contained(down.toClient)
 	}()
-	whole := s.toUpstream()
+	whole := false
+	s.contained(func() { whole = s.toUpstream() })
 	<-done
 	down.settle()
 	down.buf.release()
