@@ -29,6 +29,7 @@ func newBuilder() *builder {
 			Relations: map[policy.RelationName]*policy.Relation{},
 			Functions: map[policy.RelationName][]policy.Function{},
 			Types:     map[uint32]policy.TypeInfo{},
+			Operators: map[string][]policy.Operator{},
 		},
 		byOID: map[uint32]*policy.Relation{},
 		read:  map[uint32][]readColumn{},

@@ -37,6 +37,9 @@ var question = func() string {
 // too, and those of TOAST tables.
 const others = `n.nspname !~ '^pg_(toast|temp_|toast_temp_)'`
 
+// compiled says of a function p whether its language l is of compiled code.
+const compiled = `l.lanname IN ('internal', 'c')`
+
 var answers = []answer{
 	{`SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s`, 1, func(b *builder, f *fields) {
 		b.catalog.SearchPath = append(b.catalog.SearchPath, f.text())
@@ -97,18 +100,31 @@ WHERE a.attgenerated <> '' ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
 		b.generated[of] = append(b.generated[of], readColumn{relation, f.number()})
 	}},
 	{`SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proleakproof,
-	p.oid < 16384 AND n.nspname IN ('pg_catalog', 'information_schema'), p.prorettype, p.proargtypes, p.proretset
-FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace ORDER BY p.oid`, 10, func(b *builder, f *fields) {
+	p.oid < 16384 AND n.nspname IN ('pg_catalog', 'information_schema'), p.prorettype, p.proargtypes, p.proretset,
+	p.prokind <> 'a' AND ` + compiled + `, EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang ORDER BY p.oid`, 12, func(b *builder, f *fields) {
 		fn := policy.Function{OID: f.oid()}
 		fn.RelationName = policy.RelationName{Schema: f.text(), Name: f.text()}
 		fn.Kind, fn.Volatility, fn.Leakproof, fn.Builtin = f.letter(), f.letter(), f.flag(), f.flag()
 		fn.Returns, fn.Arguments, fn.SetOf = f.oid(), f.oids(), f.flag()
+		fn.Native, fn.Extension = f.flag(), f.flag()
 		b.catalog.Functions[fn.RelationName] = append(b.catalog.Functions[fn.RelationName], fn)
 	}},
 	{`SELECT t.oid, n.nspname, t.typname, t.typcategory, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END
 FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE ` + others + ` ORDER BY t.oid`, 6, func(b *builder, f *fields) {
 		t := policy.TypeInfo{OID: f.oid(), Schema: f.text(), Name: f.text(), Category: f.letter(), Base: f.oid(), Element: f.oid()}
 		b.catalog.Types[t.OID] = t
+	}},
+	{`SELECT n.nspname, o.oprname, o.oprleft, o.oprright, o.oprresult, ` + compiled + `
+FROM pg_operator AS o JOIN pg_namespace AS n ON n.oid = o.oprnamespace JOIN pg_proc AS p ON p.oid = o.oprcode JOIN pg_language AS l ON l.oid = p.prolang
+WHERE o.oid >= 16384 ORDER BY o.oid`, 6, func(b *builder, f *fields) {
+		o := policy.Operator{RelationName: policy.RelationName{Schema: f.text(), Name: f.text()}, Left: f.oid(), Right: f.oid(), Result: f.oid(), Native: f.flag()}
+		b.catalog.Operators[o.Name] = append(b.catalog.Operators[o.Name], o)
+	}},
+	{`SELECT c.castsource, c.casttarget, c.castcontext = 'i', ` + compiled + `
+FROM pg_cast AS c JOIN pg_proc AS p ON p.oid = c.castfunc JOIN pg_language AS l ON l.oid = p.prolang
+WHERE c.oid >= 16384 ORDER BY c.oid`, 4, func(b *builder, f *fields) {
+		b.catalog.Casts = append(b.catalog.Casts, policy.Cast{Source: f.oid(), Target: f.oid(), Implicit: f.flag(), Native: f.flag()})
 	}},
 }
 

@@ -32,7 +32,7 @@ func (e *Engine) checkCall(s *statement) *refusal {
 	if len(s.functions) == 0 {
 		return refuse("statement_not_allowed", hint, "CALL without a procedure")
 	}
-	if e.catalog == nil || e.ruled {
+	if e.catalog == nil || e.ruled || e.narrowed {
 		return refuse("statement_not_allowed", hint, "CALL is not permitted: what the procedure does cannot be checked")
 	}
 	found := false

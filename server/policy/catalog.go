@@ -8,6 +8,24 @@ type Catalog struct {
 	Relations  map[RelationName]*Relation
 	Functions  map[RelationName][]Function // all overloads of a name
 	Types      map[uint32]TypeInfo
+	// Operators, by name, and Casts are those that are not PostgreSQL's own.
+	Operators map[string][]Operator
+	Casts     []Cast
+}
+
+// Operator is one overload of an operator. Left is 0 of a prefix operator.
+type Operator struct {
+	RelationName
+	Left, Right uint32
+	Result      uint32
+	Native      bool // its function is compiled code
+}
+
+// Cast is a cast by a function.
+type Cast struct {
+	Source, Target uint32
+	Implicit       bool
+	Native         bool // its function is compiled code
 }
 
 // RelationName names a relation or function as the catalog does: exact case.
@@ -54,6 +72,8 @@ type Function struct {
 	Volatility byte // of pg_proc.provolatile: i, s, v
 	Leakproof  bool
 	Builtin    bool // in pg_catalog or information_schema since the cluster was made
+	Native     bool // compiled code; of an aggregate that is not known
+	Extension  bool // came with an extension
 	Returns    uint32
 	Arguments  []uint32
 	SetOf      bool

@@ -18,7 +18,7 @@ type Engine struct {
 	ruled       bool       // a list, mask or filter is there: R5 holds
 	rewriters   []rewriter // masks first, then filters
 
-	narrowed   bool // statement rules permit only some writes
+	narrowed   bool // statement rules permit only some writes, or writes are counted
 	hasSystem  bool // the catalog holds the system's own relations
 	childrenOf map[RelationName][]*Relation
 	// rowFunctions are the functions of others that take a single row, and so

@@ -11,6 +11,8 @@ type lineage struct {
 	// opaque: a definition could not be read, names what is not known, or calls
 	// a function that is not built in.
 	opaque bool
+	// writes: a definition calls a function that may write.
+	writes bool
 }
 
 // lineage is computed once for each relation that statements name.
@@ -46,12 +48,13 @@ func (e *Engine) trace(rel *Relation, l *lineage, seen map[RelationName]bool) {
 		l.opaque = true
 		return
 	}
-	if !e.builtinOnly(s) {
-		l.opaque = true
-	}
 	b := newBatch()
 	for _, ref := range s.refs {
 		e.resolveRef(ref, b)
+	}
+	l.opaque = l.opaque || !e.builtinOnly(s)
+	l.writes = l.writes || !e.readsOnly(s)
+	for _, ref := range s.refs {
 		switch {
 		case ref.relation != nil:
 			e.trace(ref.relation, l, seen)

@@ -109,13 +109,14 @@ func (e *Engine) checkRelation(s *statement, ref *relationRef) *refusal {
 			return r
 		}
 	}
-	var reads []RelationName
-	var opaque bool
-	if e.catalog == nil || ref.relation == nil {
-		reads = []RelationName{ref.name}
-	} else {
-		l := e.lineage(ref.relation)
-		reads, opaque = l.reads, l.opaque
+	l := &lineage{reads: []RelationName{ref.name}}
+	if e.catalog != nil && ref.relation != nil {
+		l = e.lineage(ref.relation)
+	}
+	reads, opaque := l.reads, l.opaque
+	if l.writes && e.narrowed && !e.profile.ReadOnly {
+		return refuse("function_not_allowed", "Read the tables themselves.",
+			"view %q calls a function that may write, and this policy limits what is written", ref.typed())
 	}
 	for _, n := range reads {
 		for _, p := range e.denied {

@@ -23,6 +23,9 @@ type statement struct {
 	functions []functionRef
 	operators [][]string
 	casts     []*pg.TypeCast
+	types     []*pg.TypeName
+	params    bool     // there are parameters
+	keywords  []string // of the grammar, that read like calls
 	columns   []*pg.ColumnRef
 	fields    []string // of (expression).field
 	samples   [][]string
@@ -43,6 +46,8 @@ type statement struct {
 	masked     []MaskedColumn
 	predicates []string
 	notes      []string
+
+	held *held // computed when it is asked for
 }
 
 // relationRef is one reference to a relation; CTE names are none.
@@ -183,6 +188,10 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		}
 	case *pg.TypeCast:
 		s.casts = append(s.casts, n)
+	case *pg.TypeName:
+		s.types = append(s.types, n)
+	case *pg.ParamRef:
+		s.params = true
 	case *pg.ColumnRef:
 		s.columns = append(s.columns, n)
 	case *pg.A_Indirection:
@@ -202,7 +211,44 @@ func (s *statement) visit(m proto.Message, in *scope) {
 	case *pg.CommentStmt:
 		s.comment(n)
 	}
+	if name := keywordOf(m); name != "" {
+		s.keywords = append(s.keywords, name)
+	}
 	s.children(m, in)
+}
+
+// keywordOf is the name of what became a part of the grammar after PostgreSQL
+// 15 and reads like a call of a function.
+func keywordOf(m proto.Message) string {
+	switch n := m.(type) {
+	case *pg.JsonFuncExpr:
+		switch n.Op {
+		case pg.JsonExprOp_JSON_EXISTS_OP:
+			return "json_exists"
+		case pg.JsonExprOp_JSON_QUERY_OP:
+			return "json_query"
+		}
+		return "json_value"
+	case *pg.JsonParseExpr:
+		return "json"
+	case *pg.JsonScalarExpr:
+		return "json_scalar"
+	case *pg.JsonSerializeExpr:
+		return "json_serialize"
+	case *pg.JsonObjectConstructor:
+		return "json_object"
+	case *pg.JsonArrayConstructor, *pg.JsonArrayQueryConstructor:
+		return "json_array"
+	case *pg.JsonObjectAgg:
+		return "json_objectagg"
+	case *pg.JsonArrayAgg:
+		return "json_arrayagg"
+	case *pg.JsonTable:
+		return "json_table"
+	case *pg.MergeSupportFunc:
+		return "merge_action"
+	}
+	return ""
 }
 
 func (s *statement) visitNode(n *pg.Node, in *scope) {
