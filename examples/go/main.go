@@ -43,35 +43,41 @@ func tour(ctx *pulumi.Context) error {
 		return err
 	}
 
-	// What the agent of this tour may do: everything its database role may.
-	unrestricted, err := pgbeam.NewPolicyProfile(ctx, "unrestricted", &pgbeam.PolicyProfileArgs{
+	// What the agent of this tour may do: read everything but addresses, which it
+	// can tell apart and not read, so much at a time and so often.
+	reporting, err := pgbeam.NewPolicyProfile(ctx, "reporting", &pgbeam.PolicyProfileArgs{
 		ProjectId:  project.ID(),
-		Name:       pulumi.String("unrestricted"),
-		AccessMode: pgbeam.AccessModeReadWrite,
+		Name:       pulumi.String("reporting"),
+		AccessMode: pgbeam.AccessModeReadOnly,
+		MaskingRules: pgbeam.MaskingRuleArray{
+			pgbeam.MaskingRuleArgs{Table: pulumi.String("public.customers"), Column: pulumi.String("email"), Kind: pgbeam.MaskingKindHash},
+			pgbeam.MaskingRuleArgs{Table: pulumi.String("public.customers"), Column: pulumi.String("phone"), Kind: pgbeam.MaskingKindRedact},
+		},
+		MaxRows:              pulumi.Int(1_000),
+		StatementTimeoutMs:   pulumi.Int(10_000),
+		BudgetQueriesPerHour: pulumi.Int(1_000),
 	})
 	if err != nil {
 		return err
 	}
 
-	// The policy to move an agent to: it reads, sees no addresses, and only the
-	// customers of one country. A credential keeps its policy for life, so moving
-	// means pointing PolicyProfileId here, which replaces the credential. A proxy
-	// that cannot enforce every rule of a policy yet refuses the login.
+	// A narrower one, for an agent that answers customers: three tables, and only
+	// the customers of one country. A credential keeps its policy for life, so
+	// moving the agent means pointing PolicyProfileId here, which replaces it.
 	supportDesk, err := pgbeam.NewPolicyProfile(ctx, "support-desk", &pgbeam.PolicyProfileArgs{
 		ProjectId:      project.ID(),
 		Name:           pulumi.String("support-desk"),
 		AccessMode:     pgbeam.AccessModeReadOnly,
 		TableAllowlist: pulumi.ToStringArray([]string{"public.customers", "public.orders", "public.order_totals"}),
 		MaskingRules: pgbeam.MaskingRuleArray{
-			pgbeam.MaskingRuleArgs{Table: pulumi.String("public.customers"), Column: pulumi.String("email"), Kind: pgbeam.MaskingKindHash},
-			pgbeam.MaskingRuleArgs{Table: pulumi.String("public.customers"), Column: pulumi.String("phone"), Kind: pgbeam.MaskingKindRedact},
+			pgbeam.MaskingRuleArgs{Table: pulumi.String("public.customers"), Column: pulumi.String("phone"), Kind: pgbeam.MaskingKindNull},
 		},
 		RowFilters: pgbeam.RowFilterArray{
 			pgbeam.RowFilterArgs{Table: pulumi.String("public.customers"), Predicate: pulumi.String("country = 'DE'")},
 		},
-		MaxRows:              pulumi.Int(500),
+		MaxRows:              pulumi.Int(100),
 		StatementTimeoutMs:   pulumi.Int(5_000),
-		BudgetQueriesPerHour: pulumi.Int(1_000),
+		BudgetQueriesPerHour: pulumi.Int(500),
 	})
 	if err != nil {
 		return err
@@ -80,7 +86,7 @@ func tour(ctx *pulumi.Context) error {
 	// A login of its own for one agent. Its password is shown once, here.
 	agent, err := pgbeam.NewAgentCredential(ctx, "reporting", &pgbeam.AgentCredentialArgs{
 		ProjectId:       project.ID(),
-		PolicyProfileId: unrestricted.ID(),
+		PolicyProfileId: reporting.ID(),
 		Name:            pulumi.String("reporting-agent"),
 		// Change a value to get a new password under the same user name.
 		RotationTriggers: pulumi.StringMap{"issued": pulumi.String("2026-11")},

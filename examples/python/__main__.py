@@ -26,39 +26,43 @@ project = pgbeam.Project(
     ),
 )
 
-# What the agent of this tour may do: everything its database role may.
-unrestricted = pgbeam.PolicyProfile(
-    "unrestricted",
+# What the agent of this tour may do: read everything but addresses, which it
+# can tell apart and not read, so much at a time and so often.
+reporting = pgbeam.PolicyProfile(
+    "reporting",
     project_id=project.id,
-    name="unrestricted",
-    access_mode="read_write",
+    name="reporting",
+    access_mode="read_only",
+    masking_rules=[
+        pgbeam.MaskingRuleArgs(table="public.customers", column="email", kind="hash"),
+        pgbeam.MaskingRuleArgs(table="public.customers", column="phone", kind="redact"),
+    ],
+    max_rows=1_000,
+    statement_timeout_ms=10_000,
+    budget_queries_per_hour=1_000,
 )
 
-# The policy to move an agent to: it reads, sees no addresses, and only the
-# customers of one country. A credential keeps its policy for life, so moving
-# means pointing policy_profile_id here, which replaces the credential. A proxy
-# that cannot enforce every rule of a policy yet refuses the login.
+# A narrower one, for an agent that answers customers: three tables, and only
+# the customers of one country. A credential keeps its policy for life, so
+# moving the agent means pointing policy_profile_id here, which replaces it.
 support_desk = pgbeam.PolicyProfile(
     "support-desk",
     project_id=project.id,
     name="support-desk",
     access_mode="read_only",
     table_allowlist=["public.customers", "public.orders", "public.order_totals"],
-    masking_rules=[
-        pgbeam.MaskingRuleArgs(table="public.customers", column="email", kind="hash"),
-        pgbeam.MaskingRuleArgs(table="public.customers", column="phone", kind="redact"),
-    ],
+    masking_rules=[pgbeam.MaskingRuleArgs(table="public.customers", column="phone", kind="null")],
     row_filters=[pgbeam.RowFilterArgs(table="public.customers", predicate="country = 'DE'")],
-    max_rows=500,
+    max_rows=100,
     statement_timeout_ms=5_000,
-    budget_queries_per_hour=1_000,
+    budget_queries_per_hour=500,
 )
 
 # A login of its own for one agent. Its password is shown once, here.
 agent = pgbeam.AgentCredential(
     "reporting",
     project_id=project.id,
-    policy_profile_id=unrestricted.id,
+    policy_profile_id=reporting.id,
     name="reporting-agent",
     # Change a value to get a new password under the same user name.
     rotation_triggers={"issued": "2026-11"},

@@ -21,36 +21,40 @@ const project = new pgbeam.Project("shop", {
   },
 });
 
-// What the agent of this tour may do: everything its database role may.
-const unrestricted = new pgbeam.PolicyProfile("unrestricted", {
+// What the agent of this tour may do: read everything but addresses, which it
+// can tell apart and not read, so much at a time and so often.
+const reporting = new pgbeam.PolicyProfile("reporting", {
   projectId: project.id,
-  name: "unrestricted",
-  accessMode: "read_write",
+  name: "reporting",
+  accessMode: "read_only",
+  maskingRules: [
+    { table: "public.customers", column: "email", kind: "hash" },
+    { table: "public.customers", column: "phone", kind: "redact" },
+  ],
+  maxRows: 1_000,
+  statementTimeoutMs: 10_000,
+  budgetQueriesPerHour: 1_000,
 });
 
-// The policy to move an agent to: it reads, sees no addresses, and only the
-// customers of one country. A credential keeps its policy for life, so moving
-// means pointing policyProfileId here, which replaces the credential. A proxy
-// that cannot enforce every rule of a policy yet refuses the login.
+// A narrower one, for an agent that answers customers: three tables, and only
+// the customers of one country. A credential keeps its policy for life, so
+// moving the agent means pointing policyProfileId here, which replaces it.
 const supportDesk = new pgbeam.PolicyProfile("support-desk", {
   projectId: project.id,
   name: "support-desk",
   accessMode: "read_only",
   tableAllowlist: ["public.customers", "public.orders", "public.order_totals"],
-  maskingRules: [
-    { table: "public.customers", column: "email", kind: "hash" },
-    { table: "public.customers", column: "phone", kind: "redact" },
-  ],
+  maskingRules: [{ table: "public.customers", column: "phone", kind: "null" }],
   rowFilters: [{ table: "public.customers", predicate: "country = 'DE'" }],
-  maxRows: 500,
+  maxRows: 100,
   statementTimeoutMs: 5_000,
-  budgetQueriesPerHour: 1_000,
+  budgetQueriesPerHour: 500,
 });
 
 // A login of its own for one agent. Its password is shown once, here.
 const agent = new pgbeam.AgentCredential("reporting", {
   projectId: project.id,
-  policyProfileId: unrestricted.id,
+  policyProfileId: reporting.id,
   name: "reporting-agent",
   // Change a value to get a new password under the same user name.
   rotationTriggers: { issued: "2026-11" },
