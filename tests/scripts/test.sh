@@ -11,6 +11,8 @@ need go "Go"
 need node "Node.js 18 or newer"
 need npm "npm"
 need python3 "Python 3 with venv (Debian: python3 python3-venv)"
+need javac "a JDK, 17 or newer (Debian: default-jdk-headless)"
+need mvn "Maven (Debian: maven)"
 need psql "PostgreSQL with its client (Debian: postgresql)"
 if [ -n "$missing" ]; then
 	printf 'make test needs programs that are not here:%s\n' "$missing" >&2
