@@ -19,7 +19,7 @@ help:
 	@echo "  make build     bin/pgbeam and bin/pulumi-resource-pgbeam"
 	@echo "  make clean     remove what the other targets built, and the cached toolchain"
 	@echo
-	@echo "Needed: Go, Node.js with npm, PostgreSQL's binaries; for make test also Python 3."
+	@echo "Needed: Go, Node.js with npm, PostgreSQL's binaries; for make test also Python 3, a JDK and Maven."
 	@echo "Pulumi is taken from PATH, or built once from Go modules (a few minutes)."
 
 up:
