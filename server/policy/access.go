@@ -105,10 +105,6 @@ func readWrite(stmt *pg.Node) bool {
 			options = n.VariableSetStmt.Args
 		}
 	}
-	return optionsReadWrite(options)
-}
-
-func optionsReadWrite(options []*pg.Node) bool {
 	for _, o := range options {
 		if d := o.GetDefElem(); d.GetDefname() == "transaction_read_only" && !trueConst(d.GetArg()) {
 			return true

@@ -235,7 +235,8 @@ func (e *Engine) core(oid uint32) uint32 {
 }
 
 // stable says whether every function a call may mean promises not to write.
-// An aggregate promises nothing for the functions that it calls.
+// An aggregate promises nothing for the functions that it calls; those of
+// extensions are known to only compute.
 func (e *Engine) stable(s *statement, f functionRef) bool {
 	if e.profile.ReadOnly {
 		return true // its transactions are READ ONLY
@@ -245,7 +246,7 @@ func (e *Engine) stable(s *statement, f functionRef) bool {
 	}
 	foreign, peers := e.candidates(f)
 	for _, o := range foreign {
-		if e.mayTake(s, o, f.args, peers) && (o.Kind == 'a' || o.Volatility == 'v' || o.Volatility == 0) {
+		if e.mayTake(s, o, f.args, peers) && (o.Kind == 'a' && !o.Extension || o.Volatility == 'v' || o.Volatility == 0) {
 			return false
 		}
 	}

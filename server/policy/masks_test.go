@@ -166,6 +166,7 @@ func TestOutputsNameMaskedPositions(t *testing.T) {
 		"SELECT email FROM users UNION ALL SELECT ssn FROM users":               "map[0:null]",
 		"UPDATE users SET note = 'x' WHERE id = 1 RETURNING id, born":           "map[1:null]",
 		"EXPLAIN SELECT email FROM users":                                       "map[]",
+		"DECLARE c CURSOR FOR SELECT id, email FROM users":                      "map[1:redact]",
 		"WITH RECURSIVE r AS (SELECT id, note AS a, note AS b FROM users UNION ALL SELECT r.id, r.b, u.email FROM r, users u WHERE r.id < 0) SELECT a, b FROM r": "map[0:redact 1:redact]",
 	} {
 		d := e.Evaluate(sql)

@@ -28,8 +28,8 @@ func (e *Engine) checkSetting(n *pg.VariableSetStmt) *refusal {
 	case pg.VariableSetKind_VAR_RESET_ALL:
 		return refuse("setting_not_allowed", "Reset single settings.", "RESET ALL would undo the settings that this policy depends on")
 	case pg.VariableSetKind_VAR_SET_MULTI:
-		if name == "transaction" || name == "session characteristics" && !optionsReadWrite(n.Args) {
-			return nil // READ WRITE of a transaction is a matter of the access mode
+		if name == "transaction" {
+			return nil // READ WRITE is a matter of the access mode
 		}
 		return refuse("setting_not_allowed", "Set it for the transaction: SET TRANSACTION or BEGIN take the same options.",
 			"SET %s is not permitted", strings.ToUpper(name))
