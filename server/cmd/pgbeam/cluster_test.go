@@ -30,15 +30,26 @@ func serveUntilReady(t *testing.T, args ...string) (*process, string) {
 	}
 }
 
-// One process serves the API, another is the proxy, and they share nothing but
-// a PostgreSQL and the encryption keys: what the one is told, the other does.
-func TestAPIAndProxyInTwoProcesses(t *testing.T) {
+// cluster is what processes share: nothing but a PostgreSQL and the encryption
+// keys.
+type cluster struct {
+	pg     *localpg.Server // the store, and the database behind the proxies
+	shared []string        // arguments of every process
+	key    string          // of organization org_acme
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
 	data := dataFolder(t)
 	pg, err := localpg.Start(t.Context(), localpg.Options{Dir: filepath.Join(data, "postgres"), Password: "canary-store-password"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer pg.Stop()
+	t.Cleanup(func() {
+		if err := pg.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := localpg.LoadSample(t.Context(), pg, "canary-app-password"); err != nil {
 		t.Fatal(err)
 	}
@@ -58,17 +69,36 @@ func TestAPIAndProxyInTwoProcesses(t *testing.T) {
 	if status != 0 {
 		t.Fatal(stderr)
 	}
-	key := regexp.MustCompile(`pgb_\w+`).FindString(stdout)
+	return &cluster{pg: pg, shared: shared, key: regexp.MustCompile(`pgb_\w+`).FindString(stdout)}
+}
 
-	proxy, said := serveUntilReady(t, append([]string{"--roles", "proxy", "--listen", "127.0.0.1:0", "--self-signed"}, shared...)...)
-	port := regexp.MustCompile(`as localhost:(\d+)`).FindStringSubmatch(said)
-	if port == nil || strings.Contains(said, "canary") {
+// proxy starts a process that is a proxy, and returns its port.
+func (c *cluster) proxy(t *testing.T) (p *process, port string) {
+	t.Helper()
+	p, said := serveUntilReady(t, append([]string{"--roles", "proxy", "--listen", "127.0.0.1:0", "--self-signed"}, c.shared...)...)
+	found := regexp.MustCompile(`as localhost:(\d+)`).FindStringSubmatch(said)
+	if found == nil || strings.Contains(said, "canary") {
 		t.Fatalf("the proxy says:\n%s", said)
 	}
-	api, said := serveUntilReady(t, append([]string{"--roles", "api", "--api", "127.0.0.1:0", "--public-host", "localhost", "--public-port", port[1]}, shared...)...)
-	url := regexp.MustCompile(`http://\S+`).FindString(said)
+	return p, found[1]
+}
 
-	r := ready{APIURL: url, APIKey: key, OrgID: "org_acme", Postgres: &samplePostgres{pg.Host, pg.Port, localpg.SampleDatabase, localpg.SampleUser, "canary-app-password"}}
+// api starts a process that serves the API and names a proxy's port to clients.
+func (c *cluster) api(t *testing.T, port string) (*process, ready) {
+	t.Helper()
+	p, said := serveUntilReady(t, append([]string{"--roles", "api", "--api", "127.0.0.1:0", "--public-host", "localhost", "--public-port", port}, c.shared...)...)
+	return p, ready{
+		APIURL: regexp.MustCompile(`http://\S+`).FindString(said), APIKey: c.key, OrgID: "org_acme",
+		Postgres: &samplePostgres{c.pg.Host, c.pg.Port, localpg.SampleDatabase, localpg.SampleUser, "canary-app-password"},
+	}
+}
+
+// One process serves the API, another is the proxy: what the one is told, the
+// other does.
+func TestAPIAndProxyInTwoProcesses(t *testing.T) {
+	c := newCluster(t)
+	proxy, port := c.proxy(t)
+	api, r := c.api(t, port)
 	session := connect(t, agent(t, r))
 	var n int
 	if err := session.QueryRow(t.Context(), "select count(*) from customers").Scan(&n); err != nil || n != 240 {
@@ -80,11 +110,11 @@ func TestAPIAndProxyInTwoProcesses(t *testing.T) {
 			ID string `json:"id"`
 		} `json:"projects"`
 	}
-	call(t, http.MethodGet, url+"/v1/projects?org_id=org_acme", key, nil, &projects)
+	call(t, http.MethodGet, r.APIURL+"/v1/projects?org_id=org_acme", c.key, nil, &projects)
 	if len(projects.Projects) != 1 {
 		t.Fatalf("%d projects", len(projects.Projects))
 	}
-	if got := call(t, http.MethodPatch, url+"/v1/projects/"+projects.Projects[0].ID, key, map[string]any{"agents_disabled": true}, nil); got != http.StatusOK {
+	if got := call(t, http.MethodPatch, r.APIURL+"/v1/projects/"+projects.Projects[0].ID, c.key, map[string]any{"agents_disabled": true}, nil); got != http.StatusOK {
 		t.Fatalf("disabling agents gets %d", got)
 	}
 	for deadline := time.Now().Add(5 * time.Second); session.Ping(context.Background()) == nil; time.Sleep(10 * time.Millisecond) {

@@ -188,6 +188,13 @@ func project(t *testing.T, r ready, into any) {
 // agent makes a project with a credential and returns its connection string.
 func agent(t *testing.T, r ready) string {
 	t.Helper()
+	connection, _ := agentUnder(t, r, map[string]any{"name": "open", "access_mode": "read_write"})
+	return connection
+}
+
+// agentUnder is agent with a policy of its own, whose URL it returns too.
+func agentUnder(t *testing.T, r ready, rules map[string]any) (connection, policyURL string) {
+	t.Helper()
 	var made struct {
 		Project struct {
 			ID string `json:"id"`
@@ -198,7 +205,7 @@ func agent(t *testing.T, r ready) string {
 	var policy struct {
 		ID string `json:"id"`
 	}
-	if got := call(t, http.MethodPost, base+"/policies", r.APIKey, map[string]any{"name": "open", "access_mode": "read_write"}, &policy); got != http.StatusCreated {
+	if got := call(t, http.MethodPost, base+"/policies", r.APIKey, rules, &policy); got != http.StatusCreated {
 		t.Fatalf("making a policy gets %d", got)
 	}
 	var credential struct {
@@ -207,7 +214,7 @@ func agent(t *testing.T, r ready) string {
 	if got := call(t, http.MethodPost, base+"/agents", r.APIKey, map[string]any{"name": "bot", "policy_profile_id": policy.ID}, &credential); got != http.StatusCreated {
 		t.Fatalf("making a credential gets %d", got)
 	}
-	return credential.ConnectionString
+	return credential.ConnectionString, base + "/policies/" + policy.ID
 }
 
 func TestStopLetsARunningStatementFinish(t *testing.T) {
