@@ -372,6 +372,24 @@ func TestSettings(t *testing.T) {
 		{"SET TRANSACTION SNAPSHOT 'x'", "setting_not_allowed"},
 		{"SELECT set_config('search_path', 'x', false)", "function_not_allowed"},
 		{"SELECT pg_catalog.set_config('role', 'x', true)", "function_not_allowed"},
+		{"SELECT set_config('bytea_output', 'hex', false) FROM pg_show_all_settings() WHERE name = 'bytea_output'", "ok"},
+		{"SELECT pg_catalog.set_config('TimeZone', $1, true), set_config('app.user', a, true) FROM t", "ok"},
+		{"SELECT public.set_config('timezone', 'UTC', true)", "function_not_allowed"},
+		{"SELECT set_config($1, 'x', true)", "function_not_allowed"},
+		{"SELECT set_config(a, 'x', true) FROM t", "function_not_allowed"},
+		{"SELECT set_config('role.x'::varchar(4), 'x', true)", "function_not_allowed"},
+		{"SELECT set_config('transaction_read_only', 'off', true)", "function_not_allowed"},
+		{"SELECT set_config('client_encoding', 'SJIS', true)", "function_not_allowed"},
+		{"SELECT set_config('client_encoding', $1, true)", "function_not_allowed"},
+		{"SELECT set_config('client_encoding', NULL, true)", "function_not_allowed"},
+		{"SELECT set_config('pgbeam.tenant', '2', true)", "function_not_allowed"},
+		{"SELECT set_config(is_local => true, setting_name => 'timezone', new_value => 'x')", "function_not_allowed"},
+	})
+	check(t, mustCompile(t, Profile{DenyStatements: []string{"set"}}, nil), []ruling{
+		{"SELECT set_config('timezone', 'UTC', false)", "function_not_allowed"},
+	})
+	check(t, mustCompile(t, Profile{AllowStatements: []string{"select"}}, nil), []ruling{
+		{"SELECT set_config('timezone', 'UTC', false)", "function_not_allowed"},
 	})
 }
 

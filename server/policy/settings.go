@@ -44,6 +44,30 @@ func (e *Engine) checkSetting(n *pg.VariableSetStmt) *refusal {
 	return nil
 }
 
+// setsWhatSETMay says whether a call of set_config is SET in other words, of a
+// setting that SET may change and a plain literal names: pgAdmin logs in with
+// one. How transactions are is left to the statements about them.
+func (e *Engine) setsWhatSETMay(f functionRef) bool {
+	if len(f.name) == 2 && f.name[0] != "pg_catalog" || f.call == nil || len(f.call.Args) != 3 {
+		return false
+	}
+	if e.deny[Set] || len(e.allow) > 0 && !e.allow[Set] {
+		return false
+	}
+	if e.catalog != nil {
+		for _, o := range e.overloads(f) {
+			if !o.Builtin {
+				return false
+			}
+		}
+	}
+	name := strings.ToLower(f.call.Args[0].GetAConst().GetSval().GetSval())
+	if name == "" || strings.HasPrefix(name, "transaction_") {
+		return false
+	}
+	return e.checkSetting(&pg.VariableSetStmt{Kind: pg.VariableSetKind_VAR_SET_VALUE, Name: name, Args: f.call.Args[1:2]}) == nil
+}
+
 // textSetting keeps to how texts were read when they were decided about: in
 // another encoding or with other escapes, the same bytes are another statement.
 func textSetting(name string, n *pg.VariableSetStmt) *refusal {
