@@ -77,7 +77,8 @@ func (b *builder) ancestry(of readColumn, done map[readColumn]*ancestry) *ancest
 	out := &ancestry{}
 	done[of] = out // views form no circle; a broken catalog may
 	var from []readColumn
-	if origin := b.origins[of.relation][of.number]; b.byOID[origin.relation] != nil {
+	// The number of a whole row is 0.
+	if origin := b.origins[of.relation][of.number]; b.byOID[origin.relation] != nil && origin.number != 0 {
 		from = []readColumn{{origin.relation, origin.number}}
 	} else if mentioned := b.mentioned(of.relation); len(mentioned) > 0 {
 		from, out.computed = mentioned, true

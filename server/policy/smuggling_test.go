@@ -87,9 +87,10 @@ func TestMasksFollowGeneratedColumnsAndViewsOfViews(t *testing.T) {
 	catalog := extended(t, `CREATE TABLE accounts (id int, email text, low text GENERATED ALWAYS AS (lower(email)) STORED, size int GENERATED ALWAYS AS (length(email)) STORED);
 		INSERT INTO accounts VALUES (1, 'SECRET@x');
 		CREATE VIEW account_sizes AS SELECT id, low AS l, size FROM accounts;
+		CREATE VIEW rows_ AS SELECT u FROM users u; CREATE VIEW rows_again AS SELECT (u).email AS e, u IS NULL AS n FROM rows_;
 		CREATE VIEW over_people AS SELECT id, email AS e, upper(mail) AS u FROM people`)
 	enforce(t, compile(t, policy.Profile{Masks: []policy.Mask{
-		{Table: "accounts", Column: "email", Kind: policy.Redact}, {Table: "people", Column: "email", Kind: policy.Redact}, {Table: "people", Column: "mail", Kind: policy.Hash},
+		{Table: "accounts", Column: "email", Kind: policy.Redact}, {Table: "users", Column: "phone", Kind: policy.Redact}, {Table: "people", Column: "email", Kind: policy.Redact}, {Table: "people", Column: "mail", Kind: policy.Hash},
 	}}, catalog), []effect{
 		{"SELECT id, low, size FROM accounts", "ok", "1,∅,∅"},
 		{"SELECT email, low FROM accounts", "ok", "[redacted],∅"},
@@ -98,6 +99,9 @@ func TestMasksFollowGeneratedColumnsAndViewsOfViews(t *testing.T) {
 		{"UPDATE accounts SET email = 'SECRETS' WHERE id = 1 RETURNING *", "ok", "1,[redacted],∅,∅"},
 		{"SELECT * FROM over_people WHERE id = 1", "ok", "1,[redacted],∅"},
 		{"SELECT email FROM users WHERE id = 3", "ok", "∅"},
+		{"SELECT u FROM rows_ LIMIT 1", "ok", "∅"},
+		{"SELECT (u).email FROM rows_", "masked_column_expression", ""},
+		{"SELECT * FROM rows_again LIMIT 1", "ok", "∅,∅"},
 	})
 }
 
