@@ -116,7 +116,9 @@ func lists() []group {
 			refused(`table_denied`, `select iban from hr.roster`, `table "hr.roster" is denied to this credential`),
 			refused(`table_not_allowed`, `select * from tenants`, `table "tenants" is not in this credential's allowlist`),
 			refused(`table_not_allowed`, `select nickname from hr.users`, `table "hr.users" is not in this credential's allowlist`),
-			refused(`table_not_allowed`, `select * from app.public.orders`, `table "public.orders" is not in this credential's allowlist`),
+			allow(`select id from app.public.orders where id = 10`, `10`),
+			refused(`table_not_allowed`, `select * from app.public.tenants`, `table "public.tenants" is not in this credential's allowlist`),
+			allow(`select * from elsewhere.public.orders`, ``).fails("0A000", "cross-database references are not implemented"),
 		}},
 	}
 }
