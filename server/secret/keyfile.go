@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"runtime"
 
 	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/filelock"
 )
 
 // LoadKeyring reads a keyring from a file that only its owner may read.
@@ -67,6 +70,32 @@ func (k *Keyring) follow() error {
 	return k.adopt(handle)
 }
 
+// Hold keeps every other process from changing the keyring's file until it is
+// released, and waits for one that does. A rotation holds it from the new key
+// to the removal of the old ones: another rotation in between would have its
+// values sealed under a key that this one removes. What only reads does not
+// wait.
+func (k *Keyring) Hold(ctx context.Context) (release func(), err error) {
+	if k.path == "" {
+		return func() {}, nil
+	}
+	unlock, err := filelock.Wait(ctx, k.path+".lock")
+	if err != nil {
+		return nil, fmt.Errorf("change encryption keyring: %w", err)
+	}
+	k.hold(true)
+	return func() {
+		k.hold(false)
+		unlock()
+	}, nil
+}
+
+func (k *Keyring) hold(held bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.held = held
+}
+
 func readKeyset(path string) (*keyset.Handle, os.FileInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -109,6 +138,9 @@ func writeKeyset(path string, handle *keyset.Handle, replace bool) (os.FileInfo,
 		return nil, fmt.Errorf("write encryption keyring: %w", err)
 	}
 	if err := tmp.Sync(); err != nil {
+		return nil, fmt.Errorf("write encryption keyring: %w", err)
+	}
+	if err := tmp.Close(); err != nil { // Windows moves no open file
 		return nil, fmt.Errorf("write encryption keyring: %w", err)
 	}
 	place := os.Link // fails when path exists

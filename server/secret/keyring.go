@@ -35,6 +35,7 @@ type Keyring struct {
 	aead   tink.AEAD
 	path   string      // "" is in memory only
 	seen   os.FileInfo // of path when it was read or written last
+	held   bool        // nobody else changes path
 }
 
 // NewKeyring makes a keyring in memory with one fresh key.
@@ -170,7 +171,8 @@ func (k *Keyring) Len() int {
 }
 
 // Rotate adds a fresh primary key; the older ones keep opening. A keyring
-// from a file is written back before the new key seals anything.
+// from a file must be held, and is written back before the new key seals
+// anything.
 func (k *Keyring) Rotate() error {
 	return k.change(func(m *keyset.Manager, _ uint32) error {
 		id, err := m.Add(aead.AES256GCMKeyTemplate())
@@ -182,7 +184,8 @@ func (k *Keyring) Rotate() error {
 }
 
 // DropOld removes all keys but the primary one. What is still sealed under
-// another key can never be opened again: reseal first.
+// another key can never be opened again: reseal first. A keyring from a file
+// must be held, and have been held since before that.
 func (k *Keyring) DropOld() error {
 	return k.change(func(m *keyset.Manager, primary uint32) error {
 		for _, info := range k.handle.KeysetInfo().GetKeyInfo() {
@@ -203,6 +206,9 @@ func (k *Keyring) change(edit func(m *keyset.Manager, primary uint32) error) err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.path != "" && !k.held {
+		return fmt.Errorf("change encryption keyring %s: it is not held, so another process might change it too", k.path)
+	}
 	m := keyset.NewManagerFromHandle(k.handle)
 	if err := edit(m, k.handle.KeysetInfo().GetPrimaryKeyId()); err != nil {
 		return fmt.Errorf("change encryption keyset: %w", err)

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -72,6 +73,7 @@ func TestRunningProcessFollowsRotatedFile(t *testing.T) {
 		t.Fatalf("created %v, %v", created, err)
 	}
 	server := must(LoadKeyring(path))(t)
+	defer must(cli.Hold(t.Context()))(t)()
 	if err := cli.Rotate(); err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +93,78 @@ func TestRunningProcessFollowsRotatedFile(t *testing.T) {
 	}
 	if _, err := server.Seal([]byte("x"), nil); err == nil {
 		t.Fatal("sealed under a key that exists in memory only: lost at the next start")
+	}
+}
+
+// Two rotations of one file, each with values that it sealed: whatever their
+// order, no value may be left without its key.
+func TestRotationsAtTheSameMomentLoseNoKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	if _, _, err := LoadOrCreateKeyring(path); err != nil {
+		t.Fatal(err)
+	}
+	first := must(must(LoadKeyring(path))(t).Seal([]byte("v"), nil))(t)
+	var mu sync.Mutex // stands for the store: one value, sealed anew by each rotation
+	stored := first
+	reseal := func(k *Keyring) error {
+		mu.Lock()
+		defer mu.Unlock()
+		plain, err := k.Open(stored, nil)
+		if err != nil {
+			return err
+		}
+		if sealed, err := k.Seal(plain, nil); err == nil {
+			stored = sealed
+		}
+		return err
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			k, err := LoadKeyring(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			release, err := k.Hold(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer release()
+			for _, step := range []func() error{k.Rotate, func() error { return reseal(k) }, k.DropOld} {
+				if err := step(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	last := must(LoadKeyring(path))(t)
+	if plain, err := last.Open(stored, nil); err != nil || string(plain) != "v" || last.Len() != 1 {
+		t.Errorf("the value is %q (%v) under %d keys", plain, err, last.Len())
+	}
+}
+
+func TestAKeyringIsChangedOnlyWhileItIsHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	one, _, err := LoadOrCreateKeyring(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := must(LoadKeyring(path))(t)
+	release := must(one.Hold(t.Context()))(t)
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := other.Hold(impatient); !errors.Is(err, context.Canceled) {
+		t.Errorf("two hold it: %v", err)
+	}
+	if err := other.Rotate(); err == nil {
+		t.Error("rotated while another holds it")
+	}
+	release()
+	if err := one.DropOld(); err == nil {
+		t.Error("dropped keys without holding it")
 	}
 }
 

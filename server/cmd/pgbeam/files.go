@@ -2,25 +2,23 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/filelock"
 )
 
 // lockFolder keeps a second service out of a data folder until unlock, or
 // until this process ends, however it ends.
 func lockFolder(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+	unlock, err = filelock.Try(filepath.Join(dir, "lock"))
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil, fmt.Errorf("another \"pgbeam dev\" is running on %s: stop it, or choose another folder with --data", dir)
 	}
-	return func() { f.Close() }, nil
+	return unlock, err
 }
 
 // readJSON reads what writeJSON wrote.

@@ -45,6 +45,11 @@ func (c secretsRotateCommand) Run(ctx context.Context, out *output) error {
 		return err
 	}
 	defer s.Close()
+	release, err := keys.Hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := keys.Rotate(); err != nil {
 		return err
 	}
