@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -37,6 +36,7 @@ type Server struct {
 	User     string
 	Password string
 	Dir      string
+	bin      string // the folder of its programs
 	cmd      *exec.Cmd
 	done     chan error
 }
@@ -50,7 +50,8 @@ func FindBinaries() (string, error) {
 			candidates = append(candidates, filepath.Dir(real))
 		}
 	}
-	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin"} {
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin",
+		filepath.Join(os.Getenv("ProgramFiles"), "PostgreSQL", "*", "bin")} {
 		found, _ := filepath.Glob(pattern)
 		for i := len(found) - 1; i >= 0; i-- {
 			candidates = append(candidates, found[i])
@@ -65,13 +66,16 @@ func FindBinaries() (string, error) {
 }
 
 func isProgram(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && !st.IsDir() && st.Mode()&0o111 != 0
+	_, err := exec.LookPath(path)
+	return err == nil
 }
 
-// unprivileged returns how to run as a user PostgreSQL accepts: as ourselves,
-// or, when we are root, as "postgres" or "nobody".
-func unprivileged() (*syscall.Credential, error) {
+// account is a user to run programs as; nil is ourselves.
+type account struct{ uid, gid int }
+
+// unprivileged returns a user that PostgreSQL accepts: ourselves, or, when we
+// are root, "postgres" or "nobody".
+func unprivileged() (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
@@ -79,34 +83,35 @@ func unprivileged() (*syscall.Credential, error) {
 		if u, err := user.Lookup(name); err == nil {
 			uid, _ := strconv.Atoi(u.Uid)
 			gid, _ := strconv.Atoi(u.Gid)
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+			return &account{uid, gid}, nil
 		}
 	}
 	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 }
 
 // Start initializes Dir if it holds no cluster, starts the server and waits
-// until it answers. Stop it with Stop; it is also killed when this process dies.
+// until it answers. Stop it with Stop. On Linux it also ends when this process
+// dies; elsewhere the next Start ends it.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	bin, err := FindBinaries()
 	if err != nil {
 		return nil, err
 	}
-	cred, err := unprivileged()
+	as, err := unprivileged()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := place(o.Dir, cred)
+	dir, err := place(o.Dir, as)
 	if err != nil {
 		return nil, err
 	}
 	data := filepath.Join(dir, "data")
 	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
-		if err := endOrphan(ctx, bin, data, cred); err != nil {
+		if err := endOrphan(ctx, bin, data, as); err != nil {
 			return nil, err
 		}
 	} else {
-		if err := initCluster(ctx, bin, dir, data, o, cred); err != nil {
+		if err := initCluster(ctx, bin, dir, data, o, as); err != nil {
 			return nil, err
 		}
 	}
@@ -128,8 +133,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Dir = dir
-	cmd.SysProcAttr = sysProcAttr(cred)
-	s := &Server{Host: "127.0.0.1", Port: port, User: "postgres", Password: o.Password, Dir: dir, cmd: cmd, done: make(chan error, 1)}
+	cmd.SysProcAttr = serverAttr(as)
+	s := &Server{Host: "127.0.0.1", Port: port, User: "postgres", Password: o.Password, Dir: dir, bin: bin, cmd: cmd, done: make(chan error, 1)}
 	started := make(chan error)
 	go func() {
 		// The kernel signals the child when the thread that started it ends,
@@ -152,7 +157,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-func initCluster(ctx context.Context, bin, dir, data string, o Options, cred *syscall.Credential) error {
+func initCluster(ctx context.Context, bin, dir, data string, o Options, as *account) error {
 	args := []string{"-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"}
 	if o.Password == "" {
 		args = append(args, "--auth=trust")
@@ -162,8 +167,8 @@ func initCluster(ctx context.Context, bin, dir, data string, o Options, cred *sy
 			return err
 		}
 		defer os.Remove(pw)
-		if cred != nil {
-			if err := os.Chown(pw, int(cred.Uid), int(cred.Gid)); err != nil {
+		if as != nil {
+			if err := os.Chown(pw, as.uid, as.gid); err != nil {
 				return err
 			}
 		}
@@ -171,9 +176,7 @@ func initCluster(ctx context.Context, bin, dir, data string, o Options, cred *sy
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...)
 	cmd.Dir = dir
-	if cred != nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
-	}
+	cmd.SysProcAttr = toolAttr(as)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initialize PostgreSQL in %s: %w: %s", data, err, bytes.TrimSpace(out))
 	}
@@ -226,12 +229,12 @@ func (s *Server) URL(database string) string {
 
 // Stop ends the server at once, rolling open transactions back.
 func (s *Server) Stop() error {
-	_ = s.cmd.Process.Signal(syscall.SIGINT) // fast shutdown
+	s.shutdown("fast")
 	select {
 	case <-s.done:
 		return nil
 	case <-time.After(10 * time.Second):
-		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // immediate shutdown
+		s.shutdown("immediate")
 		<-s.done
 		return errors.New("PostgreSQL did not stop in 10 s and was ended")
 	}

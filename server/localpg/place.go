@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -21,7 +20,7 @@ const elsewhere = "location"
 // dir itself, unless we are root and PostgreSQL's user cannot pass through the
 // folders above it (a home with mode 0700): then it is a folder under the
 // system's temporary one, which the file "location" in dir remembers.
-func place(dir string, cred *syscall.Credential) (string, error) {
+func place(dir string, as *account) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -29,15 +28,15 @@ func place(dir string, cred *syscall.Credential) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make directory of PostgreSQL: %w", err)
 	}
-	if cred == nil {
+	if as == nil {
 		return dir, nil
 	}
-	if !reachable(filepath.Dir(dir), cred) {
+	if !reachable(filepath.Dir(dir), as) {
 		if dir, err = placeElsewhere(dir); err != nil {
 			return "", err
 		}
 	}
-	if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
+	if err := os.Chown(dir, as.uid, as.gid); err != nil {
 		return "", fmt.Errorf("give directory to PostgreSQL's user: %w", err)
 	}
 	return dir, nil
@@ -61,35 +60,6 @@ func placeElsewhere(dir string) (string, error) {
 	return other, nil
 }
 
-// reachable reports whether a user may pass through a folder and all above it.
-func reachable(dir string, cred *syscall.Credential) bool {
-	for {
-		st, err := os.Stat(dir)
-		if err != nil {
-			return false
-		}
-		owner, ok := st.Sys().(*syscall.Stat_t)
-		if !ok {
-			return false
-		}
-		bit := fs.FileMode(0o001)
-		switch {
-		case owner.Uid == cred.Uid:
-			bit = 0o100
-		case owner.Gid == cred.Gid:
-			bit = 0o010
-		}
-		if st.Mode().Perm()&bit == 0 {
-			return false
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return true
-		}
-		dir = parent
-	}
-}
-
 // Remove deletes everything that Start made for Options.Dir. The server must
 // have stopped.
 func Remove(dir string) error {
@@ -106,7 +76,7 @@ func Remove(dir string) error {
 
 // endOrphan stops a server that a killed predecessor left in data. On Linux
 // the kernel has told it to stop already, and this waits for that.
-func endOrphan(ctx context.Context, bin, data string, cred *syscall.Credential) error {
+func endOrphan(ctx context.Context, bin, data string, as *account) error {
 	if _, err := os.Stat(filepath.Join(data, "postmaster.pid")); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -116,9 +86,7 @@ func endOrphan(ctx context.Context, bin, data string, cred *syscall.Credential) 
 	// is none it fails, and postgres itself clears the file.
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "pg_ctl"), "stop", "-D", data, "-m", "fast", "-w", "-t", "20")
 	cmd.Dir = filepath.Dir(data)
-	if cred != nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
-	}
+	cmd.SysProcAttr = toolAttr(as)
 	out, err := cmd.CombinedOutput()
 	if err == nil || strings.Contains(string(out), "Is server running") || strings.Contains(string(out), "No such process") {
 		return nil
@@ -141,5 +109,5 @@ func Running(dir string) bool {
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
 	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	return err == nil && (syscall.Kill(pid, 0) == nil || errors.Is(syscall.Kill(pid, 0), syscall.EPERM))
+	return err == nil && alive(pid)
 }

@@ -2,6 +2,9 @@ package localpg
 
 import "syscall"
 
-func sysProcAttr(cred *syscall.Credential) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Credential: cred, Setpgid: true, Pdeathsig: syscall.SIGINT}
+// serverAttr also ends the server with the thread that started it.
+func serverAttr(as *account) *syscall.SysProcAttr {
+	attr := toolAttr(as)
+	attr.Setpgid, attr.Pdeathsig = true, syscall.SIGINT
+	return attr
 }

@@ -1,9 +1,11 @@
-//go:build !linux
+//go:build unix && !linux
 
 package localpg
 
 import "syscall"
 
-func sysProcAttr(cred *syscall.Credential) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Credential: cred, Setpgid: true}
+func serverAttr(as *account) *syscall.SysProcAttr {
+	attr := toolAttr(as)
+	attr.Setpgid = true
+	return attr
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -92,7 +91,7 @@ func TestClusterMovesWherePostgreSQLsUserCannotGo(t *testing.T) {
 	if strings.HasPrefix(s.Dir, closed) {
 		t.Errorf("the cluster is in %s, where its user cannot go", s.Dir)
 	}
-	again, err := place(dir, &syscall.Credential{Uid: 65534, Gid: 65534})
+	again, err := place(dir, &account{uid: 65534, gid: 65534})
 	if err != nil || again != s.Dir {
 		t.Errorf("second start looks in %q (%v), the cluster is in %q", again, err, s.Dir)
 	}
