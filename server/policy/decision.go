@@ -9,6 +9,13 @@ import (
 // refusal is why a statement is not permitted.
 type refusal struct {
 	rule, reason, hint string
+	undefined          string // of Decision
+}
+
+// undefinedName marks a refusal whose only reason is a name that is nowhere.
+func (r *refusal) undefinedName(code string) *refusal {
+	r.undefined = code
+	return r
 }
 
 func refuse(rule, hint, format string, args ...any) *refusal {
@@ -26,7 +33,7 @@ func (r *refusal) blocked(statements []Statement, index int) *Decision {
 	if index > 0 {
 		reason = fmt.Sprintf("statement %d of the batch: %s", index+1, reason)
 	}
-	return &Decision{Verdict: Block, Rule: r.rule, Reason: prefix + reason, Hint: r.hint, Statements: statements}
+	return &Decision{Verdict: Block, Rule: r.rule, Reason: prefix + reason, Hint: r.hint, Statements: statements, Undefined: r.undefined}
 }
 
 // unresolvedIf marks a refusal that a fresher catalog might lift.

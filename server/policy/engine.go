@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"sort"
 	"strings"
 	"sync"
@@ -54,7 +55,12 @@ func (e *Engine) Evaluate(sql string) (d *Decision) {
 	}()
 	tree, err := parse(sql)
 	if err != nil {
-		return refuse("parse_error", parseHint, "this statement could not be parsed: %s", err).blocked(nil, 0)
+		d = refuse("parse_error", parseHint, "this statement could not be parsed: %s", err).blocked(nil, 0)
+		var told *parserError
+		if errors.As(err, &told) {
+			d.Syntax = &SyntaxError{told.Message, max(told.Cursorpos, 0)}
+		}
+		return d
 	}
 	if len(tree.Stmts) == 0 {
 		return refuse("empty", "Send a statement.", "there is no statement in this text").blocked(nil, 0)

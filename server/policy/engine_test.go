@@ -529,3 +529,28 @@ func TestCompileRefusesContradictions(t *testing.T) {
 		}
 	}
 }
+
+// Where nothing is hidden by it, a client is told what PostgreSQL would tell.
+func TestDecisionTellsMistakesFromRefusals(t *testing.T) {
+	e := mustCompile(t, Profile{TableDenylist: []string{"secrets"}, Masks: []Mask{{"users", "email", Redact}}}, shop())
+	if d := e.Evaluate("SELECT é FORM users"); d.Syntax == nil || d.Syntax.Position != 15 || !strings.Contains(d.Syntax.Message, `at or near "users"`) {
+		t.Errorf("a syntax error: %+v", d.Syntax)
+	}
+	if d := e.Evaluate("SELECT " + strings.Repeat("(", 1000)); d.Rule != "parse_error" || d.Syntax != nil {
+		t.Errorf("a text that no parser saw: %s, %+v", d.Rule, d.Syntax)
+	}
+	for sql, want := range map[string]string{
+		"SELECT 1 FROM schema_migrations": "42P01", "SELECT 1 FROM app.nothing": "42P01", "SELECT nothing FROM users": "42703",
+		"SELECT 1 FROM secrets": "", "SELECT upper(email) FROM users": "", "SELECT 1 FROM secret_view": "", "SELECT id FROM users": "",
+	} {
+		if d := e.Evaluate(sql); d.Undefined != want {
+			t.Errorf("%s: undefined %q (%s), want %q", sql, d.Undefined, d.Rule, want)
+		}
+	}
+	only := mustCompile(t, Profile{TableAllowlist: []string{"orders"}}, shop())
+	for _, sql := range []string{"SELECT 1 FROM users", "SELECT 1 FROM nothing"} {
+		if d := only.Evaluate(sql); d.Undefined != "" || d.Rule != "table_not_allowed" {
+			t.Errorf("an allowlist tells which tables are there: %s: %q", sql, d.Undefined)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func renameRefusal() *refusal {
 
 func unresolved() *refusal {
 	return refuse("function_not_allowed", "Check the spelling, and call functions as name(argument).",
-		"a name is no column of the tables in sight, and would be taken for a function call")
+		"a name is no column of the tables in sight, and would be taken for a function call").undefinedName("42703")
 }
 
 func unsafeFilter(format string, args ...any) *refusal {

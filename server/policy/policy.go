@@ -89,6 +89,13 @@ type Decision struct {
 	Reason  string // for people: what was refused and why; never names what the principal may not see
 	Hint    string // what to do instead; of refusals
 
+	// Syntax is set for a text that PostgreSQL's own parser rejects.
+	Syntax *SyntaxError
+	// Undefined is the SQLSTATE with which PostgreSQL itself refuses a name that
+	// is nowhere in the database: 42P01 of a relation, 42703 of a column. It is
+	// empty where another answer would tell of what is hidden.
+	Undefined string
+
 	// Unresolved says that a refused text names something the catalog does not
 	// know: with a fresher catalog the decision may be another.
 	Unresolved bool
@@ -100,6 +107,13 @@ type Decision struct {
 	Predicate     string         // of the filters that were put in, for dry evaluation
 	Findings      []Finding      // of migration safety
 	Notes         []string       // what only a running session can decide
+}
+
+// SyntaxError is what PostgreSQL's parser says of a text. Position is where it
+// gave up, in characters from 1, or 0.
+type SyntaxError struct {
+	Message  string
+	Position int
 }
 
 // Statement is one statement of a text.

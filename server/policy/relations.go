@@ -135,7 +135,7 @@ func (e *Engine) checkRelation(s *statement, ref *relationRef) *refusal {
 	}
 	if e.ruled && e.catalog != nil && ref.relation == nil && !ref.create && !ref.known {
 		return refuse("table_not_allowed", "Check the spelling and name the schema.",
-			"table %q is not known in this database, and this policy has rules about tables", ref.typed())
+			"table %q is not known in this database, and this policy has rules about tables", ref.typed()).undefinedName("42P01")
 	}
 	for _, n := range reads {
 		if ref.target && isSystem(n.Schema) && s.class.writes {
