@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// parentheses says whether the proxy keeps those around an operand that is a
+// condition or a subscripted expression; where not, it refuses the statement.
+const parentheses = false
+
 // expr is an expression of a kind. It fails for no row that the principal
 // sees.
 func (g *generator) expr(k kind, sc *scope, depth int) string {
@@ -61,7 +65,10 @@ func (g *generator) expr(k kind, sc *scope, depth int) string {
 		case 5:
 			return "(" + sub(document) + " ->> 'colour')"
 		case 6:
-			return "(" + g.column(texts, sc) + ")[1]"
+			if !parentheses {
+				return "(" + g.column(texts, sc) + ")[1]"
+			}
+			return "(" + sub(texts) + ")[1]"
 		case 7:
 			return "CAST(" + sub(mood) + " AS text)"
 		}
@@ -163,7 +170,14 @@ func (g *generator) comparison(sc *scope, depth int) string {
 	case 3:
 		return g.expr(text, sc, depth) + pick(g.draw, " LIKE 'zq%'", " ~ '^[0-9]'", " ILIKE '%a%'", " NOT LIKE '%1%'", " SIMILAR TO 'zq%'")
 	case 4:
-		return g.expr(ordered[g.below(len(ordered))], sc, depth) + pick(g.draw, " IS NOT NULL", " IS NULL")
+		k := ordered[g.below(len(ordered))]
+		if k == boolean && !parentheses {
+			k = text
+		}
+		return g.expr(k, sc, depth) + pick(g.draw, " IS NOT NULL", " IS NULL")
+	}
+	if !parentheses {
+		depth = 0
 	}
 	return g.expr(boolean, sc, depth) + pick(g.draw, "", " IS TRUE", " IS NOT FALSE")
 }

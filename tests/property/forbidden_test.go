@@ -179,7 +179,10 @@ func (g *generator) heldByFilter() (string, *regexp.Regexp) {
 		}
 		choices := []string{"EXPLAIN SELECT 1 FROM " + r.in("")}
 		if g.under.AccessMode == "read_write" {
-			choices = append(choices, "INSERT INTO "+r.in("")+" ("+r.key[0]+") VALUES (1)", "CREATE VIEW made AS SELECT 1 FROM "+r.in(""),
+			if len(g.under.Allow) == 0 { // else "made" is not listed
+				choices = append(choices, "CREATE VIEW made AS SELECT 1 FROM "+r.in(""))
+			}
+			choices = append(choices, "INSERT INTO "+r.in("")+" ("+r.key[0]+") VALUES (1)",
 				"MERGE INTO "+r.in("")+" t USING (VALUES (1)) v(n) ON t."+r.key[0]+" = v.n WHEN MATCHED THEN DELETE")
 			for _, f := range a.filters {
 				if len(f.columns) > 0 && r.has(f.columns[0]) {

@@ -144,7 +144,7 @@ func (g *generator) literal(k kind) string {
 	var value string
 	switch k {
 	case integer:
-		value = pick(g.draw, "1", "2", "3", "42", "7", "8", "10", "11", "900411", "0", "-1")
+		value = pick(g.draw, "1", "2", "3", "42", "7", "8", "10", "11", "900411", "0", "(-1)")
 	case text:
 		value = pick(g.draw, "'a'", "'zq'", "'open'", "'pen'", "'10'", "''", "'[redacted]'", "'it''s'", g.hiddenText())
 	case number:
@@ -158,6 +158,9 @@ func (g *generator) literal(k kind) string {
 	case timestamp:
 		value = pick(g.draw, "'2026-01-05 02:30:00'", "'2026-01-10 07:30:00'")
 	case texts:
+		if parentheses {
+			return pick(g.draw, "ARRAY['a', 'zq']", "'{}'::text[]")
+		}
 		return pick(g.draw, "'{a,zq}'::text[]", "'{}'::text[]")
 	case document:
 		return pick(g.draw, `'{"size": 10}'::jsonb`, "'[]'::jsonb")
@@ -168,7 +171,7 @@ func (g *generator) literal(k kind) string {
 	case octets:
 		return `'\x7a71'::bytea`
 	}
-	if g.chance(4) && g.parameters < 6 {
+	if g.chance(4) && g.parameters < 6 && value[0] != '(' {
 		g.parameters++
 		value = valueFrom + value + valueTo
 	}

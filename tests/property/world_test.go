@@ -44,6 +44,9 @@ func newWorld(ctx context.Context) (_ *world, err error) {
 	if w.truth, err = connect(ctx, w.postgres.AppURL()); err != nil {
 		return nil, err
 	}
+	if _, err := w.truth.must("SET pgbeam.principal_type = 'agent'"); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(w.postgres.AppURL())
 	if err != nil {
 		return nil, err

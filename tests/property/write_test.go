@@ -228,7 +228,7 @@ func (g *generator) insert(w *write) (string, []column) {
 		}
 		sql += "VALUES " + strings.Join(rows, ", ")
 		if r.name != "events" && g.chance(3) {
-			sql = strings.Replace(sql, fmt.Sprintf("(%d,", firstNew), "(1,", 1) + " ON CONFLICT (" + names[0] + ") DO " + g.conflict(w, s)
+			sql = strings.Replace(sql, fmt.Sprintf("(%d,", firstNew), r.rows[0][:strings.Index(r.rows[0], ",")+1], 1) + " ON CONFLICT (" + names[0] + ") DO " + g.conflict(w, s)
 		}
 	}
 	returning, out := g.returning(s)
