@@ -101,13 +101,15 @@ WHERE a.attgenerated <> '' ORDER BY 1, 2, 3`, 3, func(b *builder, f *fields) {
 	}},
 	{`SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, p.proleakproof,
 	p.oid < 16384 AND n.nspname IN ('pg_catalog', 'information_schema'), p.prorettype, p.proargtypes, p.proretset,
-	p.prokind <> 'a' AND ` + compiled + `, EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang ORDER BY p.oid`, 12, func(b *builder, f *fields) {
+	p.prokind <> 'a' AND ` + compiled + `, EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'),
+	CASE WHEN p.oid < 16384 THEN (SELECT string_agg(x.n, ' ' ORDER BY x.i) FROM unnest(p.proargmodes, p.proargnames) WITH ORDINALITY AS x(m, n, i) WHERE x.m IN ('o', 'b', 't')) END
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang ORDER BY p.oid`, 13, func(b *builder, f *fields) {
 		fn := policy.Function{OID: f.oid()}
 		fn.RelationName = policy.RelationName{Schema: f.text(), Name: f.text()}
 		fn.Kind, fn.Volatility, fn.Leakproof, fn.Builtin = f.letter(), f.letter(), f.flag(), f.flag()
 		fn.Returns, fn.Arguments, fn.SetOf = f.oid(), f.oids(), f.flag()
 		fn.Native, fn.Extension = f.flag(), f.flag()
+		fn.Outputs = splitSpaces(f.text())
 		b.catalog.Functions[fn.RelationName] = append(b.catalog.Functions[fn.RelationName], fn)
 	}},
 	{`SELECT t.oid, n.nspname, t.typname, t.typcategory, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END

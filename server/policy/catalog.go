@@ -77,6 +77,7 @@ type Function struct {
 	Returns    uint32
 	Arguments  []uint32
 	SetOf      bool
+	Outputs    []string // names of its output parameters, of built-in ones
 }
 
 // TypeInfo is a data type.

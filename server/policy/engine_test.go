@@ -500,6 +500,8 @@ func TestRefusalSaysWhatWhyAndWhatToDo(t *testing.T) {
 			"access_mode read_write"},
 		{Profile{TableAllowlist: []string{"orders", "sales.items"}}, "SELECT * FROM users",
 			`table "users" is not in this credential's allowlist; allowed tables: public.orders, sales.items`, "ask your operator"},
+		{Profile{TableAllowlist: []string{`"Customer Cards"`, `Sales."Big Orders"`}}, "SELECT * FROM users",
+			`allowed tables: public."Customer Cards", Sales."Big Orders"`, "ask your operator"},
 		{Profile{}, "SELECT 1; DROP TABLE t", "statement 2 of the batch: DROP TABLE destroys", "operator"},
 	} {
 		d := mustCompile(t, c.profile, nil).Evaluate(c.sql)

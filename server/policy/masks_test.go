@@ -157,16 +157,21 @@ func TestOutputsNameMaskedPositions(t *testing.T) {
 	_, catalog := database(t)
 	e := compile(t, policy.Profile{Masks: usersMasks}, catalog)
 	for sql, want := range map[string]string{
-		"SELECT id, email, ssn FROM users":                                      "map[1:redact 2:hash]",
-		"SELECT * FROM users":                                                   "map[2:redact 3:redact 4:hash 5:redact 6:null]",
-		"SELECT * FROM plain p JOIN users u USING (id)":                         "map[4:redact 5:redact 6:hash 7:redact 8:null]",
-		"SELECT 1, s.* FROM generate_series(1, 2) g, (SELECT ssn FROM users) s": "map[1:hash]",
-		"SELECT id FROM users":                                                  "map[]",
-		"SELECT (SELECT email FROM users LIMIT 1)":                              "map[0:null]",
-		"SELECT email FROM users UNION ALL SELECT ssn FROM users":               "map[0:null]",
-		"UPDATE users SET note = 'x' WHERE id = 1 RETURNING id, born":           "map[1:null]",
-		"EXPLAIN SELECT email FROM users":                                       "map[]",
-		"DECLARE c CURSOR FOR SELECT id, email FROM users":                      "map[1:redact]",
+		"SELECT id, email, ssn FROM users":                                                               "map[1:redact 2:hash]",
+		"SELECT * FROM users":                                                                            "map[2:redact 3:redact 4:hash 5:redact 6:null]",
+		"SELECT * FROM plain p JOIN users u USING (id)":                                                  "map[4:redact 5:redact 6:hash 7:redact 8:null]",
+		"SELECT 1, s.* FROM generate_series(1, 2) g, (SELECT ssn FROM users) s":                          "map[1:hash]",
+		"SELECT id FROM users":                                                                           "map[]",
+		"SELECT (SELECT email FROM users LIMIT 1)":                                                       "map[0:null]",
+		"SELECT email FROM users UNION ALL SELECT ssn FROM users":                                        "map[0:null]",
+		"UPDATE users SET note = 'x' WHERE id = 1 RETURNING id, born":                                    "map[1:null]",
+		"EXPLAIN SELECT email FROM users":                                                                "map[]",
+		"SELECT * FROM unnest(ARRAY[1, 2], ARRAY['a', 'b']) WITH ORDINALITY AS t(n, w, o), users u":      "map[5:redact 6:redact 7:hash 8:redact 9:null]",
+		"SELECT * FROM unnest('{1}'::int[]) n JOIN users u ON u.id = n":                                  "map[3:redact 4:redact 5:hash 6:redact 7:null]",
+		"SELECT * FROM jsonb_each_text('{}') e, jsonb_array_elements('[]') x, users":                     "map[5:redact 6:redact 7:hash 8:redact 9:null]",
+		"SELECT * FROM ROWS FROM (generate_series(1, 2), pg_timezone_names()) g, users":                  "map[7:redact 8:redact 9:hash 10:redact 11:null]",
+		"SELECT * FROM plain p, unnest(string_to_array(p.label, '')) WITH ORDINALITY AS t(a, b) LIMIT 1": "map[]",
+		"DECLARE c CURSOR FOR SELECT id, email FROM users":                                               "map[1:redact]",
 		"WITH RECURSIVE r AS (SELECT id, note AS a, note AS b FROM users UNION ALL SELECT r.id, r.b, u.email FROM r, users u WHERE r.id < 0) SELECT a, b FROM r": "map[0:redact 1:redact]",
 	} {
 		d := e.Evaluate(sql)

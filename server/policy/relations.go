@@ -237,11 +237,11 @@ func (e *Engine) allowedTables() string {
 	const most = 20
 	var names []string
 	for _, p := range e.allowed {
-		schema := p.schema
-		if schema == "" {
-			schema = "public"
+		name := strings.TrimSpace(p.text)
+		if p.schema == "" {
+			name = "public." + name
 		}
-		names = append(names, schema+"."+p.name)
+		names = append(names, name)
 	}
 	if len(names) > most {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"strings"
-
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -145,58 +143,6 @@ func (a *analysis) subselect(holder *pg.Node, n *pg.RangeSubselect, left *namesp
 	}
 	return a.named(n.Alias, "", a.query(n.Subquery, sees))
 }
-
-// function reads a function in FROM. How many columns it has is known for a
-// column definition list only, and for what is a single value by its name.
-func (a *analysis) function(n *pg.RangeFunction, left *namespace) *fromItem {
-	var s shape
-	name := ""
-	for _, f := range n.Functions {
-		// Each is a list of the call and its column definition list.
-		items := f.GetList().GetItems()
-		if len(items) == 0 {
-			continue
-		}
-		a.expr(items[0], left, inExpression)
-		call := items[0].GetFuncCall()
-		if names := stringsOf(call.GetFuncname()); len(names) > 0 && name == "" {
-			name = names[len(names)-1]
-		}
-		defs := n.Coldeflist
-		if len(items) > 1 && len(items[1].GetList().GetItems()) > 0 {
-			defs = items[1].GetList().GetItems()
-		}
-		switch {
-		case len(defs) > 0:
-			for _, d := range defs {
-				s.columns = append(s.columns, column{name: d.GetColumnDef().GetColname()})
-			}
-		case len(n.Functions) == 1 && singleValued[name]:
-			column := column{name: name}
-			if n.Alias != nil {
-				column.name = n.Alias.Aliasname
-			}
-			s.columns = append(s.columns, column)
-		default:
-			s.open = true
-		}
-	}
-	if n.Ordinality {
-		s.columns = append(s.columns, column{name: "ordinality"})
-	}
-	return a.named(n.Alias, name, s)
-}
-
-// singleValued are functions of FROM that return one column, named like the
-// alias or else like themselves.
-var singleValued = func() map[string]bool {
-	set := make(map[string]bool)
-	for _, name := range strings.Fields(`generate_series generate_subscripts regexp_split_to_table string_to_table
-		json_object_keys jsonb_object_keys jsonb_path_query now current_date random`) {
-		set[name] = true
-	}
-	return set
-}()
 
 // join reads both sides. An alias hides the names inside.
 func (a *analysis) join(n *pg.JoinExpr, left *namespace) ([]*fromItem, shape) {
