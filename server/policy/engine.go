@@ -116,6 +116,7 @@ func (e *Engine) check(s *statement, b *batch) *refusal {
 		e.checkFloor, e.checkAccess, e.checkStatements, e.checkRelations, e.checkFunctions, e.checkSettings, e.checkSavepoint, e.checkCaps,
 	} {
 		if r := check(s); r != nil {
+			b.unresolved = b.unresolved || e.catalog == nil && class.tag == "CALL" // which procedures there are
 			return r
 		}
 	}

@@ -306,3 +306,50 @@ func TestRefusalInAPipeline(t *testing.T) {
 	}
 	scalar[int](t, conn, "select 1")
 }
+
+// What PostgreSQL itself would refuse is refused in its words, in its place.
+func TestMistakesInAStatementAreToldAsSuch(t *testing.T) {
+	schema := fixture(t, "create table items (n int)")
+	d := deploy(t)
+	masked, _ := d.under(func(r *store.PolicyRules) {
+		readOnly(r)
+		r.MaskingRules = []store.MaskingRule{{Table: schema + ".items", Column: "n", Kind: "null"}}
+	})
+	plain, _ := d.under(readOnly)
+	for name, conn := range map[string]*pgx.Conn{"mask": masked, "plain": plain} {
+		for mode, m := range modes {
+			_, err := conn.Exec(t.Context(), "select 1 fro items", m)
+			if e := asPgError(t, err); e.Code != "42601" || e.Message != `syntax error at or near "items"` || e.Position != 14 {
+				t.Errorf("%s, %s: %+v", name, mode, e)
+			}
+			_, err = conn.Exec(t.Context(), "select 1 from no_such_table", m)
+			if e := asPgError(t, err); e.Code != "42P01" {
+				t.Errorf("%s, %s: %v", name, mode, e)
+			}
+		}
+		scalar[int](t, conn, "select 1")
+	}
+}
+
+func TestProceduresThatAreKnownMayBeCalled(t *testing.T) {
+	schema := fixture(t, "create table items (n int)", "create procedure put(n int) language sql set search_path from current as 'insert into items values (n)'")
+	d := deploy(t)
+	free, _ := d.under(readWrite)
+	for mode, m := range modes {
+		if _, err := free.Exec(t.Context(), "call "+schema+".put(1)", m); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		_, err := free.Exec(t.Context(), "call "+schema+".no_such_procedure(1)", m)
+		wantBlocked(t, err, "CALL")
+	}
+	for name, change := range map[string]func(*store.PolicyRules){"read-only": readOnly, "cap": threeRows, "statement rules": func(r *store.PolicyRules) { r.DenyStatements = []string{"ddl"} }} {
+		conn, _ := d.under(change)
+		_, err := conn.Exec(t.Context(), "call "+schema+".put(1)")
+		if e := asPgError(t, err); e.Code != "42501" {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+	if n := scalar[int](t, direct(t), "select count(*) from "+schema+".items"); n != len(modes) {
+		t.Fatalf("%d rows were written", n)
+	}
+}

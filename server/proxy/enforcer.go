@@ -90,7 +90,7 @@ func (e *enforcer) reread() {
 // current returns the engine in force.
 func (e *enforcer) current(look bool) (*engine, *wire.Report) {
 	var schema *policy.Catalog
-	if e.ruling.schema {
+	if e.ruling.schema || look {
 		var err error
 		if look {
 			schema, err = e.of.srv.catalogs.Look(e.of.srv.base, e.key, e.dialer)
@@ -124,7 +124,7 @@ func (e *enforcer) decide(text []byte) verdict {
 		return verdict{refused: refused}
 	}
 	d := now.decide(text)
-	if d.Unresolved && e.ruling.schema {
+	if d.Unresolved {
 		fresh, refused := e.current(true)
 		if refused != nil {
 			return verdict{refused: refused}
@@ -138,9 +138,22 @@ func (e *enforcer) decide(text []byte) verdict {
 		// Nothing runs. Drivers ask for it to see whether the server answers.
 		return verdict{Decision: d}
 	case d.Verdict == policy.Block:
-		return verdict{Decision: d, refused: &wire.Report{Severity: wire.SeverityError, Code: codePrivilege, Message: d.Reason, Hint: d.Hint}}
+		return verdict{Decision: d, refused: reportOf(d)}
 	}
 	return verdict{Decision: d, sql: d.SQL}
+}
+
+// reportOf is what a client is told of a refusal. A mistake that PostgreSQL
+// itself would refuse is told in its words: tools look for them.
+func reportOf(d *policy.Decision) *wire.Report {
+	r := &wire.Report{Severity: wire.SeverityError, Code: codePrivilege, Message: d.Reason, Hint: d.Hint}
+	switch {
+	case d.Syntax != nil:
+		r.Code, r.Message, r.Hint, r.Position = codeSyntax, d.Syntax.Message, "", d.Syntax.Position
+	case d.Undefined != "":
+		r.Code = d.Undefined
+	}
+	return r
 }
 
 // dial connects for the catalog, with the database's own credentials.

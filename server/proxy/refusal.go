@@ -42,6 +42,7 @@ const (
 	codeWrongPassword     = "28P01"
 	codeNoDatabase        = "3D000"
 	codePrivilege         = "42501"
+	codeSyntax            = "42601"
 	codeTooMany           = "53300"
 	codeRateExceeded      = "53400"
 	codeTooComplex        = "54000"

@@ -55,8 +55,6 @@ func rulingOf(r store.PolicyRules) *ruling {
 	for _, f := range r.RowFilters {
 		p.Filters = append(p.Filters, policy.Filter{Table: f.Table, Predicate: f.Predicate})
 	}
-	lists := len(p.TableAllowlist)+len(p.TableDenylist)+len(p.Masks)+len(p.Filters) > 0
-	writes := len(p.AllowStatements)+len(p.DenyStatements) > 0 || p.MaxAffectedRows > 0
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // strings, numbers and lists of them
@@ -67,7 +65,7 @@ func rulingOf(r store.PolicyRules) *ruling {
 		budget:  meter.Budget{PerHour: r.BudgetQueriesPerHour, PerDay: r.BudgetQueriesPerDay},
 		// READ ONLY transactions keep functions from writing; else it takes
 		// the catalog to tell which ones do.
-		schema: lists || writes && !p.ReadOnly,
+		schema: p.NeedsCatalog(),
 	}
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +21,7 @@ type Report struct {
 	Message  string
 	Detail   string
 	Hint     string
+	Position int // in the statement, in characters from 1; 0 is not told
 }
 
 // Append functions add one whole frame to b and return it.
@@ -50,10 +52,14 @@ func AppendReport(b []byte, r Report) []byte {
 		typ = NoticeResponse
 	}
 	b, at := begin(b, typ)
+	position := ""
+	if r.Position > 0 {
+		position = strconv.Itoa(r.Position)
+	}
 	for _, f := range []struct {
 		tag   byte
 		value string
-	}{{'S', r.Severity}, {'V', r.Severity}, {'C', r.Code}, {'M', r.Message}, {'D', r.Detail}, {'H', r.Hint}} {
+	}{{'S', r.Severity}, {'V', r.Severity}, {'C', r.Code}, {'M', r.Message}, {'D', r.Detail}, {'H', r.Hint}, {'P', position}} {
 		if f.value != "" {
 			b = appendText(append(b, f.tag), f.value)
 		}
