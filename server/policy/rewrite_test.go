@@ -82,7 +82,8 @@ func TestBracketsSurviveRewriting(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, x := range []string{"(ARRAY[1, 2])[2]", "(CASE WHEN true THEN ARRAY[1] END)[1]", "(COALESCE(ARRAY[1], ARRAY[2]))[1:1]", "(GREATEST(ARRAY[1], ARRAY[2]))[1]",
-		"((ARRAY[ARRAY[1]])[1:1])[1]", "(SELECT ARRAY[1])[1]", "($1)[1]", "(string_to_array(item, ','))[1]", "ARRAY[(ARRAY[1])[1]]"} {
+		"((ARRAY[ARRAY[1]])[1:1])[1]", "(SELECT ARRAY[1])[1]", "($1)[1]", "(string_to_array(item, ','))[1]", "ARRAY[(ARRAY[1])[1]]",
+		"(ARRAY(SELECT 1))[1]", "(xmlelement(name a)).x", "(NOT true)[1]", "(item COLLATE \"C\")[1]", "('{1}')[1]", "(item IS NULL).x", "(current_date).x", "(item AT TIME ZONE 'UTC').x", "(json_array(1)).x"} {
 		d := e.Evaluate("SELECT " + x + " FROM orders")
 		if d.Rule != "ok" || !strings.Contains(d.SQL, "tenant_id = (ARRAY[41, 42])[2]") {
 			t.Errorf("%s: %s, %s", x, d.Reason, d.SQL)

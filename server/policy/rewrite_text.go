@@ -54,12 +54,17 @@ func losesBrackets(m proto.Message) bool {
 	return found
 }
 
+// bare says whether the deparser writes no brackets around an argument that
+// needs them.
 func bare(arg *pg.Node) bool {
-	switch arg.GetNode().(type) {
-	case *pg.Node_AArrayExpr, *pg.Node_CaseExpr, *pg.Node_CoalesceExpr, *pg.Node_MinMaxExpr:
-		return true
+	switch n := arg.GetNode().(type) {
+	case nil, *pg.Node_ColumnRef, *pg.Node_ParamRef, *pg.Node_AIndirection, *pg.Node_FuncCall, *pg.Node_AExpr,
+		*pg.Node_TypeCast, *pg.Node_RowExpr, *pg.Node_JsonFuncExpr:
+		return false
+	case *pg.Node_SubLink:
+		return n.SubLink.SubLinkType != pg.SubLinkType_EXPR_SUBLINK
 	}
-	return false
+	return true
 }
 
 // bracket puts an indirection of nothing around each such argument, which the
