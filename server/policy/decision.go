@@ -84,7 +84,10 @@ func rewriteText(d *Decision, statements []*statement) *refusal {
 	failed := refuse("parse_error", parseHint, "this statement could not be rewritten under the policy")
 	texts := make([]string, len(statements))
 	for i, s := range statements {
-		if s.changed {
+		switch {
+		case s.rewritten != "":
+			s.out.SQL = s.rewritten
+		case s.changed:
 			text, err := deparse(s.node)
 			if err != nil {
 				return failed

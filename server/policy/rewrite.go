@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
@@ -28,6 +29,9 @@ type ruleSet struct {
 	masks   []compiledMask
 	filters []*compiledFilter
 	known   sync.Map // RelationName -> *relationRules, of the catalog's relations
+	sources sync.Map // sourceKey -> *pg.SelectStmt, of the catalog's relations; nobody changes one
+	aliases sync.Map // aliasKey -> []string, what said returns; aliased counts them
+	aliased atomic.Int32
 }
 
 // newRuleSet compiles masks and filters and binds each predicate.
@@ -269,20 +273,34 @@ func (r *ruleSet) sourceText(u use, fence bool) (string, error) {
 	return text, nil
 }
 
+// sourceKey is what the sub-select for a relation of the catalog depends on.
+type sourceKey struct {
+	name         RelationName
+	fence, whole bool // whole is without ONLY
+}
+
 // source parses it, with the reference's TABLESAMPLE put in.
 func (r *ruleSet) source(u use, fence bool) (*pg.SelectStmt, error) {
-	text, err := r.sourceText(u, fence)
-	if err != nil {
-		return nil, err
+	key := sourceKey{u.rules.name, fence, u.rangeVar.Inh}
+	made, ok := r.sources.Load(key)
+	if !ok || u.rules.relation == nil {
+		text, err := r.sourceText(u, fence)
+		if err != nil {
+			return nil, err
+		}
+		tree, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		s := tree.Stmts[0].Stmt.GetSelectStmt()
+		if s == nil || len(s.FromClause) != 1 {
+			return nil, fmt.Errorf("the sub-select is none")
+		}
+		if made = s; u.rules.relation != nil {
+			r.sources.Store(key, s)
+		}
 	}
-	tree, err := parse(text)
-	if err != nil {
-		return nil, err
-	}
-	s := tree.Stmts[0].Stmt.GetSelectStmt()
-	if s == nil || len(s.FromClause) != 1 {
-		return nil, fmt.Errorf("the sub-select is none")
-	}
+	s := proto.Clone(made.(*pg.SelectStmt)).(*pg.SelectStmt)
 	if u.sample != nil {
 		sample := proto.Clone(u.sample).(*pg.RangeTableSample)
 		sample.Relation = s.FromClause[0]

@@ -107,7 +107,7 @@ func (r *ruleSet) rewrite(s *statement) *refusal {
 		return err
 	}
 	if s.changed && r.catalog != nil {
-		return r.verify(s.node, first)
+		return r.verify(s, first)
 	}
 	return nil
 }
@@ -316,17 +316,43 @@ func (a *analysis) tell(s *statement, rules *relationRules, alias string) *refus
 	if len(rules.filters) == 0 {
 		return nil
 	}
-	predicates, err := rules.predicates(a.rules, alias)
+	said, err := a.rules.said(rules, alias)
 	if err != nil {
 		return unsafeFilter("a row filter cannot be applied to this statement")
 	}
-	for _, p := range predicates {
-		if expr, err := parsePredicate(p); err == nil && expr.GetBoolExpr().GetBoolop() == pg.BoolExprType_OR_EXPR {
-			p = "(" + p + ")" // they are joined by AND
-		}
-		s.predicates = append(s.predicates, p)
-	}
+	s.predicates = append(s.predicates, said...)
 	return nil
+}
+
+// said are the predicates of a relation under an alias, as they are joined by
+// AND.
+func (r *ruleSet) said(rules *relationRules, alias string) ([]string, error) {
+	key := aliasKey{rules.name, alias}
+	if have, ok := r.aliases.Load(key); ok && rules.relation != nil {
+		return have.([]string), nil
+	}
+	predicates, err := rules.predicates(r, alias)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range predicates {
+		if expr, err := parsePredicate(p); err == nil && expr.GetBoolExpr().GetBoolop() == pg.BoolExprType_OR_EXPR {
+			predicates[i] = "(" + p + ")"
+		}
+	}
+	if rules.relation != nil && r.aliased.Add(1) <= maxAliases {
+		r.aliases.Store(key, predicates)
+	}
+	return predicates, nil
+}
+
+// maxAliases bounds how many are kept: principals choose them.
+const maxAliases = 1000
+
+// aliasKey is what the predicates of a relation of the catalog depend on.
+type aliasKey struct {
+	name  RelationName
+	alias string
 }
 
 // unqualify takes the schema from references to what now has an alias only.
@@ -349,7 +375,7 @@ func unqualify(m proto.Message, uses []use) {
 // verify reads what will really be sent once more. Nothing of it may need
 // rewriting still: the text that PostgreSQL gets, not the tree that it was
 // made from, is what counts.
-func (r *ruleSet) verify(node *pg.Node, first *analysis) *refusal {
+func (r *ruleSet) verify(s *statement, first *analysis) *refusal {
 	rule, leaky := "masked_column_expression", first.leaky
 	for _, t := range first.touched {
 		if t.filtered() {
@@ -357,7 +383,7 @@ func (r *ruleSet) verify(node *pg.Node, first *analysis) *refusal {
 		}
 	}
 	doubt := refuse(rule, "Send a simpler statement.", "this statement could not be rewritten under the policy's masks and filters with certainty")
-	text, err := deparse(node)
+	text, err := deparse(s.node)
 	if err != nil {
 		return doubt
 	}
@@ -365,7 +391,7 @@ func (r *ruleSet) verify(node *pg.Node, first *analysis) *refusal {
 	if err != nil || len(tree.Stmts) != 1 {
 		return doubt
 	}
-	if !sameNode(tree.Stmts[0].Stmt, node) {
+	if !sameNode(tree.Stmts[0].Stmt, s.node) {
 		return doubt // the deparser would make another statement of it
 	}
 	second := newAnalysis(r)
@@ -393,6 +419,7 @@ func (r *ruleSet) verify(node *pg.Node, first *analysis) *refusal {
 			return doubt
 		}
 	}
+	s.rewritten = text
 	return nil
 }
 

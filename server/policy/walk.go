@@ -42,7 +42,8 @@ type statement struct {
 	unknown   string // a node type that is not known
 
 	// What rewriters leave for the decision.
-	changed    bool // node differs from text: it is deparsed
+	changed    bool   // node differs from text: it is deparsed
+	rewritten  string // the text of the changed node, when it was read again already
 	masked     []MaskedColumn
 	predicates []string
 	notes      []string
