@@ -152,9 +152,9 @@ func access() []group {
 			refused(`function_not_allowed`, `select pg_notify('jobs', 'x')`, `function "pg_notify" is never permitted`),
 			refused(`function_not_allowed`, `insert into tenants values (9, set_config('role', 'postgres', false), 'free')`, `function "set_config" is never permitted`),
 			refused(`table_denied`, `update pg_catalog.pg_settings set setting = 'off' where name = 'row_security'`, `table "pg_catalog.pg_settings" belongs to the system and is not written to`),
-			refused(`parse_error`, `selec 1`, `this statement could not be parsed: syntax error at or near "selec"`),
-			refused(`parse_error`, `select 'open`, `this statement could not be parsed: unterminated quoted string at or near "'open"`),
-			refused(`parse_error`, `/* open`, `this statement could not be parsed: unterminated /* comment at or near "/* open"`),
+			refused(`parse_error`, `selec 1`, `syntax error at or near "selec"`).coded("42601"),
+			refused(`parse_error`, `select 'open`, `unterminated quoted string at or near "'open"`).coded("42601"),
+			refused(`parse_error`, `/* open`, `unterminated /* comment at or near "/* open"`).coded("42601"),
 		}},
 	}
 }

@@ -27,6 +27,11 @@ func (c scenario) judge(o *outcome, mode string, reason decision) (problems []st
 			wrong("%s %q, want %s …%q…", f.Code, f.Message, code, c.says)
 		case c.refusal() && f.Severity != "ERROR":
 			wrong("severity %s", f.Severity)
+		case c.rule == "parse_error" && c.code != "":
+			// The wire has PostgreSQL's own words, the evaluation a sentence with them.
+			if !strings.HasSuffix(reason.reason, f.Message) {
+				wrong("it says %q where the evaluation said %q", f.Message, reason.reason)
+			}
 		case c.refusal() && reason.reason != "" && (f.Message != reason.reason || f.Hint != reason.hint):
 			wrong("it says %q, hint %q, where the evaluation said %q, hint %q", f.Message, f.Hint, reason.reason, reason.hint)
 		case c.refusal() && (f.Detail != "" || f.Where != ""):

@@ -40,7 +40,7 @@ func lists() []group {
 			refused(`table_not_allowed`, `select id from users`, `table "users" is not in this credential's allowlist`),
 			refused(`table_not_allowed`, `select id from public.users`, `table "public.users" is not in this credential's allowlist`),
 			refused(`table_not_allowed`, `select "id" from "users" as orders`, `table "users" is not in this credential's allowlist`),
-			refused(`table_not_allowed`, `select id from hr.users`, `table "hr.users" is not in this credential's allowlist; allowed tables: public.orders, public.lines, public.products`),
+			refused(`table_not_allowed`, `select id from hr.users`, `table "hr.users" is not in this credential's allowlist; allowed tables: public.orders, public.Lines, public.products, public.events, public."Customer Cards"`),
 			refused(`table_not_allowed`, `select 1 from orders join users using (id)`, `table "users" is not in this credential's allowlist`),
 			refused(`table_not_allowed`, `select 1 from orders natural join keys`, `table "keys" is not in this credential's allowlist`),
 			refused(`table_not_allowed`, `select id, (select email from users u where u.id = o.user_id) from orders o`, `table "users" is not in this credential's allowlist`),
@@ -105,7 +105,7 @@ func lists() []group {
 			refused(`table_denied`, `create table scratch.child () inherits (keys)`, `table "keys" is denied to this credential`),
 			refused(`table_denied`, `merge into tenants t using keys k on t.id = k.id when matched then do nothing`, `table "keys" is denied to this credential`),
 			refused(`function_not_allowed`, `select email_of(1)`, `function "email_of" is not one of PostgreSQL's own`),
-			refused(`table_not_allowed`, `select prosrc from no_such_schema.pg_proc`, `table "no_such_schema.pg_proc" is not known in this database`),
+			refused(`table_not_allowed`, `select prosrc from no_such_schema.pg_proc`, `table "no_such_schema.pg_proc" is not known in this database`).coded("42P01"),
 		}},
 		{both, []scenario{
 			allow(`select item from orders where id = 10`, `pen`),

@@ -59,6 +59,10 @@ func (c scenario) tagged(tag string) scenario { c.tag = tag; return c }
 // fails says that a permitted statement ends in PostgreSQL's own error.
 func (c scenario) fails(code, says string) scenario { c.code, c.says = code, says; return c }
 
+// coded says that a refusal has an SQLSTATE of its own: that of the mistake
+// which PostgreSQL would have found, too.
+func (c scenario) coded(code string) scenario { c.code = code; return c }
+
 func (c scenario) notes(text string) scenario         { c.notice = text; return c }
 func (c scenario) with(args ...string) scenario       { c.args = args; return c }
 func (c scenario) inBatch() scenario                  { c.batch = true; return c }

@@ -53,6 +53,7 @@ func wire() []group {
 			allow(`select name from tenants where id = 1`, `acme`),
 			allow(`insert into tenants values (9, 'x', 'free')`, ``).tagged("INSERT 0 1").leaving(`select count(*) from tenants`, `4`),
 			allow(`select loud('a')`, `a`).notes("seen a"),
+			allow(`call close_order(11)`, ``).tagged("CALL").leaving(`select state from orders where id = 11`, `paid`).dry("block", "statement_not_allowed"),
 			allow(`begin; update tenants set name = 'x' where id = 1; rollback`, ` ;;  ;; `).tagged("ROLLBACK").inBatch(),
 			refused(`destructive_ddl`, `drop table lines`, `DROP TABLE destroys data`),
 			refused(`whereless_write`, `delete from lines`, `this DELETE changes every row of the table`),
