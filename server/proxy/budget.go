@@ -57,7 +57,7 @@ func (e *enforcer) charge(n int) *wire.Report {
 	}
 	e.of.srv.log.Warn("charge budget failed, statements are refused", "project", e.of.proj.id, "error", err)
 	return &wire.Report{
-		Severity: wire.SeverityError, Code: codeRateExceeded, Message: "the query budget of this login cannot be read now, and nothing runs without it",
+		Severity: wire.SeverityError, Code: codeSystem, Message: "the query budget of this login cannot be read now, and nothing runs without it",
 		Hint: "Try again in a moment; the operator finds the reason in the log of PgBeam.",
 	}
 }

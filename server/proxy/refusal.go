@@ -48,6 +48,7 @@ const (
 	codeTooComplex        = "54000"
 	codeShutdown          = "57P01"
 	codeCannotNow         = "57P03"
+	codeSystem            = "58000"
 	codeInternal          = "XX000"
 )
 

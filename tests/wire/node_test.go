@@ -30,6 +30,9 @@ func TestNodePostgres(t *testing.T) {
 		cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=spec", "driver.test.mjs")
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "PGBEAM_TEST_URL="+at.url, "PGBEAM_TEST_CA="+at.ca)
+		if at == issued {
+			cmd.Env = append(cmd.Env, "PGBEAM_TEST_POLICY=1")
+		}
 		cmd.WaitDelay = time.Second // the runner's own child holds the pipe
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("node: %v\n%s", err, out)

@@ -19,10 +19,18 @@ func TestFramesAreThoseOfPostgreSQL(t *testing.T) {
 		{"simple", simpleCorpus()}, {"extended", extendedCorpus()}, {"copy", copyCorpus()}, {"session", sessionCorpus()},
 	}
 	for _, at := range proxied {
+		compared := 0
 		for _, c := range corpora {
 			for _, s := range c.scripts {
+				if at.name == issued.name && !s.permitted() {
+					continue
+				}
+				compared++
 				t.Run(at.name+"/"+c.name+"/"+s.name, func(t *testing.T) { compare(t, at, s, whole) })
 			}
+		}
+		if compared < 50 {
+			t.Errorf("%s: %d scripts were compared", at.name, compared)
 		}
 	}
 	for _, s := range functionCorpus() {
@@ -33,7 +41,11 @@ func TestFramesAreThoseOfPostgreSQL(t *testing.T) {
 // A proxy that takes a read for a message fails here and nowhere else.
 func TestFramesDoNotDependOnHowTheBytesArrive(t *testing.T) {
 	for _, s := range slices.Concat(simpleCorpus()[:8], extendedCorpus(), copyCorpus()) {
-		t.Run(s.name, func(t *testing.T) { compare(t, issued, s, dribble) })
+		for _, at := range proxied {
+			if at.name == passthrough.name || s.permitted() {
+				t.Run(at.name+"/"+s.name, func(t *testing.T) { compare(t, at, s, dribble) })
+			}
+		}
 	}
 }
 

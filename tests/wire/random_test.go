@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -12,17 +13,22 @@ import (
 // statement whose end can be waited for behind an arbitrary pipeline.
 const end = "rollback; select 'the end'"
 
+const copyText = "copy item(name, price) from stdin"
+
+// texts are what random pipelines prepare and run.
+var texts = []string{
+	"select 1", "select $1::int + 1", "select $1::text", "select i, repeat('x', i) from generate_series(1, 9) i", "select 1/0", "selec", "",
+	"insert into item(name) values ($1) returning id, name", "update item set price = 1 where id = 1", "begin", "commit", "rollback", "savepoint s", "rollback to s",
+	"set application_name = 'random'", "select * from sample", "declare c cursor for select 1", "fetch 1 from c", "deallocate all", "prepare a as select 2", "copy (values (1), (2)) to stdout",
+	copyText, "do $$ begin raise notice 'n'; end $$", "select count(*) from item", "truncate part",
+}
+
 // drawPipeline makes a pipeline that a client is allowed to send, sensible or
 // not: names that exist or not, errors anywhere, Syncs missing.
-func drawPipeline(t *rapid.T) []pgproto3.FrontendMessage {
+func drawPipeline(t *rapid.T, texts []string) []pgproto3.FrontendMessage {
 	statement := rapid.SampledFrom([]string{"", "", "a", "b"})
 	portal := rapid.SampledFrom([]string{"", "", "p", "q"})
-	sql := rapid.SampledFrom([]string{
-		"select 1", "select $1::int + 1", "select $1::text", "select i, repeat('x', i) from generate_series(1, 9) i", "select 1/0", "selec", "",
-		"insert into item(name) values ($1) returning id, name", "update item set price = 1 where id = 1", "begin", "commit", "rollback", "savepoint s", "rollback to s",
-		"set application_name = 'random'", "select * from sample", "declare c cursor for select 1", "fetch 1 from c", "deallocate all", "prepare a as select 2", "copy (values (1), (2)) to stdout",
-		"do $$ begin raise notice 'n'; end $$", "select count(*) from item", "truncate part",
-	})
+	sql := rapid.SampledFrom(texts)
 	value := rapid.SampledFrom([]any{nil, "1", "x", "", "2147483647", "a longer value with 'quotes' and \\ in it"})
 	message := rapid.Custom(func(t *rapid.T) []pgproto3.FrontendMessage {
 		one := func(m pgproto3.FrontendMessage) []pgproto3.FrontendMessage { return []pgproto3.FrontendMessage{m} }
@@ -55,7 +61,10 @@ func drawPipeline(t *rapid.T) []pgproto3.FrontendMessage {
 			return []pgproto3.FrontendMessage{parse("", sql.Draw(t, "sql")), bind("", "", rapid.SliceOfN(value, 0, 1).Draw(t, "values")...), describePortal(""), execute("", 0)}
 		default:
 			rows := rapid.SampledFrom([]string{"a\t1\n", "bad\tx\n", ""}).Draw(t, "rows")
-			return []pgproto3.FrontendMessage{query("copy item(name, price) from stdin"), copyData(rows), copyDone}
+			if !slices.Contains(texts, copyText) {
+				return one(syncMsg)
+			}
+			return []pgproto3.FrontendMessage{query(copyText), copyData(rows), copyDone}
 		}
 	})
 	var out []pgproto3.FrontendMessage
@@ -80,9 +89,13 @@ func ended(got []frame) bool {
 
 func TestRandomPipelinesGiveTheSameFrames(t *testing.T) {
 	for _, at := range proxied {
+		texts := texts
+		if at.name == issued.name {
+			texts = slices.DeleteFunc(slices.Clone(texts), func(sql string) bool { return !permitted(sql) })
+		}
 		t.Run(at.name, func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
-				messages := drawPipeline(rt)
+				messages := drawPipeline(rt, texts)
 				bytes := encode(messages...)
 				cuts := rapid.SliceOfN(rapid.IntRange(0, len(bytes)), 0, 4).Draw(rt, "cuts")
 				s := script{name: "random", steps: []step{{send: bytes, enough: ended}}}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 )
 
 // script is what one client sends, and when it waits for what.
@@ -23,6 +26,45 @@ type script struct {
 	// foreign says that the proxy may refuse in PostgreSQL's place, in the same
 	// words, but not from the same line of the same source file.
 	foreign bool
+}
+
+// permitted reports whether nothing of a script is refused to every issued
+// credential, whatever its policy: that is answered by the proxy.
+func (s script) permitted() bool {
+	for _, step := range s.steps {
+		for b := step.send; len(b) > 0; {
+			if len(b) < 5 || len(b) <= int(binary.BigEndian.Uint32(b[1:])) {
+				return true // broken frames are so for everybody
+			}
+			end := 1 + binary.BigEndian.Uint32(b[1:])
+			kind, text := b[0], b[5:end]
+			b = b[end:]
+			switch kind {
+			case 'F': // function call
+				return false
+			case 'P':
+				_, text, _ = bytes.Cut(text, []byte{0})
+			case 'Q':
+			default:
+				continue
+			}
+			text, _, _ = bytes.Cut(text, []byte{0})
+			if !permitted(string(text)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// permitted reports whether a policy without any rule lets a text through.
+func permitted(sql string) bool {
+	engine, err := policy.Compile(policy.Profile{}, nil)
+	if err != nil {
+		panic(err)
+	}
+	d := engine.Evaluate(sql)
+	return d.Verdict != policy.Block || d.Rule == "empty"
 }
 
 // step sends bytes and reads frames until it has seen enough of them.
