@@ -61,13 +61,8 @@ func (r *regime) difference(s *statement, got, want answer) string {
 		if s.sorted {
 			wantRows = wantRows[:r.MaxRows]
 		} else {
-			left := slices.Clone(wantRows)
-			for _, row := range gotRows {
-				at := slices.Index(left, row)
-				if at < 0 {
-					return "a row that is not there by hand: " + row
-				}
-				left = slices.Delete(left, at, at+1)
+			if more := without(gotRows, wantRows); len(more) > 0 {
+				return "rows that are not there by hand: " + listing(more)
 			}
 			return ""
 		}
@@ -81,12 +76,24 @@ func (r *regime) difference(s *statement, got, want answer) string {
 	if slices.Equal(gotRows, wantRows) {
 		return ""
 	}
-	for _, row := range wantRows {
-		if at := slices.Index(gotRows, row); at >= 0 && !s.sorted {
-			gotRows = slices.Delete(gotRows, at, at+1)
+	if s.sorted {
+		return fmt.Sprintf("other rows, or in another order\n  the proxy's %s\n  by hand %s", listing(gotRows), listing(wantRows))
+	}
+	return fmt.Sprintf("other rows\n  only through the proxy %s\n  only by hand %s", listing(without(gotRows, wantRows)), listing(without(wantRows, gotRows)))
+}
+
+// without is what is in a and not in b.
+func without(a, b []string) []string {
+	left := slices.Clone(b)
+	var list []string
+	for _, row := range a {
+		if at := slices.Index(left, row); at >= 0 {
+			left = slices.Delete(left, at, at+1)
+		} else {
+			list = append(list, row)
 		}
 	}
-	return fmt.Sprintf("other rows\n  proxy has (more) %s\n  by hand %s", listing(gotRows), listing(wantRows))
+	return list
 }
 
 func printed(rows [][][]byte) []string {

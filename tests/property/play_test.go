@@ -87,7 +87,7 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 	w := s.way
 	if byHand {
 		switch w {
-		case prepared, portions:
+		case portions:
 			w = textual
 		case cursor:
 			w = simply

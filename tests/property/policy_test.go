@@ -48,6 +48,9 @@ var predicates = []filter{
 	{"", "tenant_id IN (42, 8)", words("tenant_id")},
 	{"", "tenant_id <> 42", words("tenant_id")},
 	{"", "id % 2 = 0", words("id")},
+	// These cost more than what a statement says: PostgreSQL would do that first.
+	{"", "(tenant_id + 0) * 2 - 2 * (1 + 1) + 4 - tenant_id = 42", words("tenant_id")},
+	{"", "position('zq' IN reverse(reverse(upper(lower(tenant_id || '-' || id))))) = 0 AND tenant_id % 7 = 0 AND tenant_id / 7 > 1", words("tenant_id id")},
 	{"", "NOT id BETWEEN 3 AND 11", words("id")},
 	{"", "user_id IS NOT NULL", words("user_id")},
 	{"", "user_id IN (SELECT u.id FROM users u WHERE u.tenant_id = 42)", words("user_id tenant_id id")},

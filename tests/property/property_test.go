@@ -183,6 +183,23 @@ func TestRandomStatementsAnswerAsIfNothingElseWereThere(t *testing.T) {
 		})
 	}
 	t.Logf("%+v", n)
+	if *only >= 0 || n.Statements < 1000 || t.Failed() {
+		return
+	}
+	// A generator that makes nothing worth comparing would pass everything.
+	for what, enough := range map[string]bool{
+		"half of them permitted":               n.Refused*2 < n.Statements,
+		"a tenth refused":                      n.Refused*10 > n.Statements,
+		"a third that give or change rows":     n.Telling*3 > n.Statements,
+		"writes, one of twenty":                n.Writes*20 > n.Statements,
+		"some that fail for rows in sight":     n.Failed > 0,
+		"conditions that fail for hidden rows": n.Traps*20 > n.Statements,
+		"two rows for each":                    n.Rows > n.Statements*2,
+	} {
+		if !enough {
+			t.Errorf("want %s, of %+v", what, n)
+		}
+	}
 }
 
 // set gives a flag a value for as long as t runs.

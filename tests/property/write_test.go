@@ -71,7 +71,7 @@ func (g *generator) testable(a *access) string {
 	return ""
 }
 
-// target is a reference to a table that a statement changes.
+// changed is a reference to a table that a statement changes.
 func (g *generator) changed(a *access) *source {
 	s := &source{alias: g.alias(), table: true}
 	for _, c := range a.relation.columns {
@@ -94,9 +94,19 @@ func (g *generator) delete(a *access) (string, []column) {
 		sql += " USING " + other.text
 		sc.sources = append(sc.sources, other)
 	}
-	sql += " WHERE " + s.alias + "." + g.testable(a) + " IS NOT NULL AND " + g.condition(sc, 2)
+	sql += " WHERE " + s.alias + "." + g.testable(a) + " IS NOT NULL AND " + g.aim(sc)
 	returning, columns := g.returning(s)
 	return sql + returning, columns
+}
+
+// aim is the condition of a write: often one that fails for hidden rows.
+func (g *generator) aim(sc *scope) string {
+	if g.chance(2) {
+		if trap, ok := g.trap(sc); ok {
+			return trap
+		}
+	}
+	return g.condition(sc, 2)
 }
 
 // returning is a RETURNING list of the target's columns.
@@ -153,7 +163,7 @@ func (g *generator) update(w *write) (string, []column) {
 		return "", nil
 	}
 	sql := "UPDATE " + s.text + " SET " + strings.Join(list, ", ") + from + map[bool]string{true: " WHERE ", false: " AND "}[from == ""] +
-		s.alias + "." + g.testable(a) + " IS NOT NULL AND " + g.condition(sc, 2)
+		s.alias + "." + g.testable(a) + " IS NOT NULL AND " + g.aim(sc)
 	returning, columns := g.returning(s)
 	return sql + returning, columns
 }
@@ -213,7 +223,11 @@ func (g *generator) insert(w *write) (string, []column) {
 	tuple := func(key string, sc *scope) string {
 		list := []string{key}
 		for _, c := range columns {
-			list = append(list, g.value(w.table, c, sc)+"::"+c.decl)
+			value := g.value(w.table, c, sc)
+			if w.table.masks[c.name] == "" {
+				value += "::" + c.decl
+			}
+			list = append(list, value)
 		}
 		return strings.Join(list, ", ")
 	}
