@@ -18,6 +18,7 @@ const shopSchema = `
 create table customers (id int primary key, email text, country text);
 create view contacts as select id, email as contact from customers;
 create table orders (id int primary key, tenant_id int);
+create procedure settle(id int) language sql as 'delete from orders where id = settle.id';
 create function secret_total() returns int language sql as 'select 1';
 `
 
@@ -110,6 +111,12 @@ func TestEvaluationKnowsTheSchema(t *testing.T) {
 		r := s.send("POST", "/v1/projects/"+blind+"/policy-evaluations", object{"sql": sql, "policy": rules}).want(200, "")
 		if r.text("verdict") != c.byName {
 			t.Errorf("%s, by names alone: %s", sql, r.raw)
+		}
+	}
+	for sql, rule := range map[string]string{"call settle(1)": "ok", "call no_such_procedure(1)": "statement_not_allowed"} {
+		r := s.send("POST", "/v1/projects/"+project+"/policy-evaluations", object{"sql": sql, "policy": object{"name": "writer", "access_mode": "read_write"}}).want(200, "")
+		if r.text("rule") != rule {
+			t.Errorf("%s: %s", sql, r.raw)
 		}
 	}
 	if list := s.send("GET", "/v1/projects/"+project+"/policies", nil).want(200, "").body["policies"].([]any); len(list) != 1 {

@@ -73,7 +73,8 @@ func (s *server) evaluate(ctx context.Context, c *call) (any, error) {
 		return nil, cannotEvaluate(draft, wrong)
 	}
 	var schema known
-	if profileOf(rules).NeedsCatalog() {
+	// The text itself may need it: which procedures are there to CALL?
+	if profileOf(rules).NeedsCatalog() || engine.Evaluate(in.SQL).Unresolved {
 		schema = s.catalogs.of(ctx, c.path["project_id"], database)
 	}
 	if schema.catalog != nil {
