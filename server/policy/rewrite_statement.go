@@ -425,9 +425,10 @@ func (r *ruleSet) verify(s *statement, first *analysis) *refusal {
 
 // mentions is every way in which a statement says names of columns.
 type mentions struct {
-	names map[string]bool
-	all   bool              // a star, NATURAL JOIN or join with an alias, which name none
-	skip  map[*pg.Node]bool // FROM items that we put in
+	names  map[string]bool
+	dotted [][2]string       // qualifier and name of columns: PostgreSQL reads u.f as f(u) when u has no column f
+	all    bool              // a star, NATURAL JOIN or join with an alias, which name none
+	skip   map[*pg.Node]bool // FROM items that we put in
 }
 
 func readMentions(m proto.Message, skip map[*pg.Node]bool) *mentions {
@@ -450,8 +451,12 @@ func (s *mentions) read(m proto.Message) {
 		s.all = s.all || n.IsNatural || n.Alias != nil
 	case *pg.ColumnRef:
 		// The qualifier of a column is no mention of the whole row.
-		if names := stringsOf(n.Fields); len(names) > 0 {
+		names := stringsOf(n.Fields)
+		if len(names) > 0 {
 			s.names[names[len(names)-1]] = true
+		}
+		if len(names) > 1 {
+			s.dotted = append(s.dotted, [2]string(names[len(names)-2:]))
 		}
 		_, star := columnFields(n)
 		s.all = s.all || star
@@ -469,6 +474,12 @@ func (s *mentions) reach(u use) bool {
 	}
 	for name := range u.rules.masks {
 		if s.names[name] {
+			return true
+		}
+	}
+	for _, d := range s.dotted {
+		named := d[0] == u.rangeVar.Relname || d[0] == u.rangeVar.GetAlias().GetAliasname()
+		if named && u.rules.relation != nil && !u.rules.relation.has(d[1]) && !systemColumns[d[1]] {
 			return true
 		}
 	}

@@ -130,6 +130,10 @@ func (ns *namespace) resolve(fields []string) match {
 			return m
 		}
 		unsure = unsure || m.unsure
+		// A qualifier means the nearest item of its name, and no other further out.
+		if n := len(fields); n > 1 && at.item(fields[max(0, n-3):n-1]) != nil {
+			break
+		}
 	}
 	return match{unsure: unsure}
 }

@@ -125,10 +125,14 @@ func (a *analysis) reference(n *pg.ColumnRef, ns *namespace, p place) {
 		}
 	case m.known && m.mask != "":
 		a.refuse(maskRefusal(p, quoted(fields[len(fields)-1])))
-	case !m.known && !m.unsure && !systemColumns[fields[len(fields)-1]]:
+	case !m.known && !systemColumns[fields[len(fields)-1]] && (!m.unsure || rowsOfWrites[fields[0]]):
 		a.refuse(unresolved())
 	}
 }
+
+// rowsOfWrites are what RETURNING calls the row before and after, since
+// PostgreSQL 18.
+var rowsOfWrites = map[string]bool{"old": true, "new": true}
 
 var systemColumns = map[string]bool{"ctid": true, "tableoid": true, "xmin": true, "xmax": true, "cmin": true, "cmax": true}
 

@@ -205,3 +205,20 @@ func TestCastsThatAreNotConstantAreFenced(t *testing.T) {
 		{"SELECT id FROM orders WHERE CASE amount WHEN 0 THEN false ELSE true END ORDER BY id", "ok", "10; 11; 12"},
 	})
 }
+
+// PostgreSQL reads u.f as f(u) when u has no column f. The nearest u is meant,
+// whatever stands further out under that name.
+func TestAnAttributeIsNoFunctionOfARow(t *testing.T) {
+	_, catalog := database(t)
+	e := compile(t, policy.Profile{Masks: usersMasks}, catalog)
+	enforce(t, e, []effect{
+		{"SELECT (SELECT u.row_to_json FROM users u LIMIT 1) FROM json_populate_record(NULL::plain, '{}') u", "function_not_allowed", ""},
+		{"SELECT (SELECT u.to_jsonb FROM users u LIMIT 1) FROM json_populate_record(NULL::plain, '{}') u", "function_not_allowed", ""},
+		{"SELECT u.to_json FROM users u", "function_not_allowed", ""},
+		{"SELECT (SELECT u.id FROM users u LIMIT 1), u.label FROM json_populate_record(NULL::plain, '{\"label\": \"x\"}') u", "ok", "1,x"},
+		{"SELECT (SELECT p.label FROM users u WHERE u.id = 1) FROM plain p ORDER BY p.id", "ok", "one; two; three"},
+		{"UPDATE users SET note = 'x' FROM json_populate_record(NULL::plain, '{}') f WHERE users.id = 1 RETURNING old", "function_not_allowed", ""},
+		{"UPDATE users SET note = 'x' FROM json_populate_record(NULL::plain, '{}') f WHERE users.id = 1 RETURNING (new).email", "function_not_allowed", ""},
+		{"UPDATE users SET note = 'x' WHERE users.id = 1 RETURNING old.email", "function_not_allowed", ""},
+	})
+}
