@@ -2,6 +2,7 @@ package pulumi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
 	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
@@ -94,6 +96,15 @@ func query(t *testing.T, connectionString, ca string) {
 	var n int
 	if err := conn.QueryRow(t.Context(), "select count(*) from customers").Scan(&n); err != nil || n != 240 {
 		t.Fatalf("the tour's agent sees %d customers, %v", n, err)
+	}
+	var email, phone string
+	err = conn.QueryRow(t.Context(), "select email, phone from customers where id = 1", pgx.QueryExecModeSimpleProtocol).Scan(&email, &phone)
+	if err != nil || len(email) != 64 || phone != "[redacted]" {
+		t.Errorf("the tour's agent reads %q and %q, %v", email, phone, err)
+	}
+	var refused *pgconn.PgError
+	if _, err := conn.Exec(t.Context(), "update customers set phone = null where id = 1"); !errors.As(err, &refused) || refused.Code != "42501" {
+		t.Errorf("the tour's agent writes: %v", err)
 	}
 }
 
