@@ -38,7 +38,7 @@ const (
 	serverWide   = "it changes the server, its roles or its settings"
 	serverHint   = "Ask an operator to do this outside PgBeam."
 	foreignWhy   = "it reaches outside the database"
-	preparedHint = "Send the statement itself, or prepare it with the driver's prepared statements; those are checked each time."
+	preparedHint = "Send the statement itself."
 )
 
 // classOf is the class of a statement; false when the node is none we know.
@@ -80,6 +80,11 @@ func classOf(stmt *pg.Node) (class, bool) {
 		return class{Select, "CLOSE CURSOR", false, nil}, true
 	case *pg.Node_DeallocateStmt:
 		return class{Select, "DEALLOCATE", false, nil}, true
+	case *pg.Node_PrepareStmt:
+		inner, ok := classOf(n.PrepareStmt.Query)
+		return class{inner.kind, "PREPARE", inner.writes, inner.floor}, ok
+	case *pg.Node_ExecuteStmt:
+		return class{Select, "EXECUTE", false, nil}, true
 	case *pg.Node_CallStmt:
 		return class{Other, "CALL", true, nil}, true
 	}
@@ -96,10 +101,6 @@ func utilityClass(stmt *pg.Node) (class, bool) {
 		return never(Copy, "COPY", n.CopyStmt.IsFrom, "its rows bypass masks, filters and caps", "Use SELECT to read and INSERT to write."), true
 	case *pg.Node_DoStmt:
 		return never(Other, "DO", true, opaqueCode, "Send the statements of the block themselves."), true
-	case *pg.Node_PrepareStmt:
-		return never(Other, "PREPARE", false, "what it names later runs unexamined", preparedHint), true
-	case *pg.Node_ExecuteStmt:
-		return never(Other, "EXECUTE", true, "what it runs is not in its text", preparedHint), true
 	case *pg.Node_ListenStmt:
 		return never(Other, "LISTEN", false, "notifications belong to the applications of the database", "Poll a table instead."), true
 	case *pg.Node_UnlistenStmt:

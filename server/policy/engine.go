@@ -109,6 +109,7 @@ func (e *Engine) check(s *statement, b *batch) *refusal {
 	}
 	s.class = class
 	s.out = Statement{Kind: class.kind, Tag: class.tag, Writes: s.changes(), SQL: s.text,
+		Name:    s.node.GetPrepareStmt().GetName() + s.node.GetExecuteStmt().GetName(),
 		MaxRows: e.profile.MaxRows, MaxAffectedRows: e.profile.MaxAffectedRows}
 	e.resolve(s, b)
 	s.describe()

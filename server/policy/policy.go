@@ -121,6 +121,7 @@ type Statement struct {
 	Kind      Kind
 	Writes    bool     // it changes data or schema
 	Tag       string   // the command as PostgreSQL names it: "SELECT", "CREATE TABLE"
+	Name      string   // of the prepared statement that PREPARE makes or EXECUTE runs
 	Relations []string // schema-qualified where known, sorted
 	Functions []string // sorted
 	// Outputs are the masks of the output columns, by position from 0, for the

@@ -142,6 +142,10 @@ func (a *analysis) statement(n *pg.Node) (out shape, known bool) {
 			}
 		}
 		return shape{}, known
+	case *pg.Node_PrepareStmt:
+		return a.statement(s.PrepareStmt.Query)
+	case *pg.Node_ExecuteStmt:
+		return shape{}, true // decided about when it was prepared
 	case *pg.Node_DeclareCursorStmt:
 		return a.cursor(s.DeclareCursorStmt, root), true
 	case *pg.Node_CreateTableAsStmt:

@@ -47,6 +47,9 @@ func (e *Engine) checkTransactions(statements []*statement) (int, *refusal) {
 	}
 	counted, control := false, 0
 	for i, s := range statements {
+		if t := s.class.tag; t == "PREPARE" || t == "EXECUTE" {
+			return i, refuse("statement_not_allowed", "Send the statements one by one.", "%s may not stand in a text of several statements", t)
+		}
 		tag := transactionTag(s.node)
 		counted = counted || len(s.writes) > 0
 		if tag != "" && control == 0 {

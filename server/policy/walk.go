@@ -90,6 +90,15 @@ func (s *scope) has(name string) bool {
 	return false
 }
 
+// main is the statement that the answer is about: the one that a PREPARE
+// prepares.
+func (s *statement) main() *pg.Node {
+	if n := s.node.GetPrepareStmt(); n != nil {
+		return n.Query
+	}
+	return s.node
+}
+
 // read collects what the checks ask about node.
 func read(node *pg.Node, text string) *statement {
 	s := &statement{node: node, text: text}
@@ -118,7 +127,7 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		return
 	case *pg.InsertStmt:
 		s.writes = append(s.writes, Insert)
-		s.nest(n == s.node.GetInsertStmt())
+		s.nest(n == s.main().GetInsertStmt())
 		in = s.with(n.WithClause, in)
 		s.write(n.Relation)
 		if c := n.OnConflictClause; c != nil && c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE {
@@ -128,7 +137,7 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		return
 	case *pg.UpdateStmt:
 		s.writes = append(s.writes, Update)
-		s.nest(n == s.node.GetUpdateStmt())
+		s.nest(n == s.main().GetUpdateStmt())
 		in = s.with(n.WithClause, in)
 		s.restrict("UPDATE", n.WhereClause)
 		s.write(n.Relation)
@@ -136,14 +145,14 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		return
 	case *pg.DeleteStmt:
 		s.writes = append(s.writes, Delete)
-		s.nest(n == s.node.GetDeleteStmt())
+		s.nest(n == s.main().GetDeleteStmt())
 		in = s.with(n.WithClause, in)
 		s.restrict("DELETE", n.WhereClause)
 		s.write(n.Relation)
 		s.children(n, in, "WithClause", "Relation")
 		return
 	case *pg.MergeStmt:
-		s.nest(n == s.node.GetMergeStmt())
+		s.nest(n == s.main().GetMergeStmt())
 		in = s.with(n.WithClause, in)
 		s.merge(n)
 		s.write(n.Relation)
@@ -263,8 +272,11 @@ func (s *statement) visitNode(n *pg.Node, in *scope) {
 		s.children(inner.RangeVar, in)
 		return
 	}
-	if c, ok := classOf(n); ok && c.floor != nil && s.floor == nil {
+	if c, ok := classOf(n); ok && s.floor == nil {
 		s.floor = c.floor
+		if c.tag == "EXECUTE" && n != s.node {
+			s.floor = never(Other, c.tag, true, "inside another statement it is not known what it runs", preparedHint).floor
+		}
 	}
 	s.children(n, in)
 }

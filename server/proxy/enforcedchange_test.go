@@ -423,3 +423,84 @@ func TestUnnamedStatementIsTheLastOne(t *testing.T) {
 		t.Fatalf("got %d, %v", n, err)
 	}
 }
+
+// What SQL prepares is decided about when it is prepared, and again when the
+// policy has changed until it runs.
+func TestPrepareAndExecuteInSQL(t *testing.T) {
+	schema, ask := people(t)
+	in := func(sql string) string { return strings.ReplaceAll(sql, "@", schema+".") }
+	d := deploy(t)
+	conn, l := d.under(func(r *store.PolicyRules) {
+		ask(r)
+		r.MaxRows = 1
+	})
+	const simple = pgx.QueryExecModeSimpleProtocol
+	exec := func(sql string) (string, error) {
+		results, err := conn.PgConn().Exec(t.Context(), in(sql)).ReadAll()
+		var cells []string
+		for _, r := range results {
+			for _, row := range r.Rows {
+				for _, cell := range row {
+					cells = append(cells, string(cell))
+				}
+			}
+		}
+		return strings.Join(cells, "|"), err
+	}
+	if _, err := exec("prepare one(int) as select email from @people where id >= $1 order by id"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, err := exec("execute one(1)"); err != nil || got != "[redacted]" {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	for _, sql := range []string{
+		"prepare leak as select upper(email) from @people", "prepare p as select 1; execute p", "explain execute one(1)", "create temp table t as execute one(1)",
+		"execute one((select max(id) from @people))", "prepare gone as delete from @people",
+	} {
+		_, err := exec(sql)
+		if e := asPgError(t, err); e.Code != "42501" {
+			t.Errorf("%s: %v", sql, e)
+		}
+	}
+	if _, err := exec("execute nothing"); asPgError(t, err).Code != "26000" {
+		t.Error(err)
+	}
+	if r := conn.PgConn().ExecParams(t.Context(), "prepare two as select 1", nil, nil, nil, nil).Read(); asPgError(t, r.Err).Code != "0A000" {
+		t.Error(r.Err)
+	}
+	// Names of the protocol and of SQL are the same ones.
+	if _, err := conn.Prepare(t.Context(), "three", in("select phone from @people where id = 1")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := exec("execute three"); err != nil || len(got) != 64 {
+		t.Fatalf("%q, %v", got, err)
+	}
+	d.amend(l, func(r *store.PolicyRules) { r.MaskingRules, r.TableDenylist = nil, []string{schema + ".people"} })
+	for _, sql := range []string{"execute one(1)", "execute three"} {
+		_, err := exec(sql)
+		wantBlocked(t, err, "denied")
+	}
+	d.amend(l, func(r *store.PolicyRules) { *r = store.PolicyRules{AccessMode: "read_write", MaxAffectedRows: 1} })
+	if _, err := exec("execute one(1)"); asPgError(t, err).Code != "0A000" { // prepared with its mask
+		t.Error(err)
+	}
+	if _, err := exec("prepare four(int) as update @people set age = age where id >= $1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, conn, simple, "execute four(1000)", "execute four(1)"); got != "UPDATE 0, 42501 I" {
+		t.Error(got)
+	}
+	d.amend(l, func(r *store.PolicyRules) { r.MaxAffectedRows, r.WriteMode = 0, "rollback" })
+	if _, err := exec("prepare five as delete from @people where id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, conn, simple, "execute five", "execute five", "deallocate five", "execute five"); got != "DELETE 1, DELETE 1, DEALLOCATE, 26000 I" {
+		t.Error(got)
+	}
+	d.amend(l, func(r *store.PolicyRules) { *r = store.PolicyRules{AccessMode: "read_only"} })
+	if _, err := exec("execute four(1)"); err == nil || asPgError(t, err).Code != "42501" {
+		t.Error(err)
+	}
+}

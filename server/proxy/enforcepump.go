@@ -258,6 +258,15 @@ func (p *enforcePump) query(body []byte) error {
 	if v.refused == nil && v.tagged("DECLARE CURSOR") {
 		v.refused = p.declared(v.prepared(text, p.engine))
 	}
+	var made *prepared
+	switch {
+	case v.refused != nil:
+	case v.tagged("EXECUTE"):
+		v.refused = p.still(p.statements.may([]byte(v.Statements[0].Name)))
+	case v.tagged("PREPARE"):
+		made = v.prepared(text, p.engine)
+		v.refused = p.room(text)
+	}
 	if v.refused == nil {
 		v.refused = p.charge(v.charged())
 	}
@@ -265,11 +274,25 @@ func (p *enforcePump) query(body []byte) error {
 		p.refuse(wire.Query, "", v.refused)
 		return nil
 	}
+	if made != nil {
+		p.statements.set(v.Statements[0].Name, made)
+	}
 	if p.encloses() && len(v.Statements) > 0 {
 		return p.enclosed(v)
 	}
 	p.ask(v, reply{})
 	return nil
+}
+
+// room says whether one more statement may be kept.
+func (p *enforcePump) room(text []byte) *wire.Report {
+	if p.statements.weight+p.portals.weight+len(text) <= maxPrepared {
+		return nil
+	}
+	return &wire.Report{
+		Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many prepared statements for one session under a policy",
+		Hint: "Close those that are not needed.",
+	}
 }
 
 // ask sends a permitted text, whose reply is r.
@@ -288,11 +311,14 @@ func (p *enforcePump) parse(body []byte) error {
 		return errors.New("invalid message format")
 	}
 	v := p.decide(text)
-	if v.refused == nil && p.statements.weight+p.portals.weight+len(text) > maxPrepared {
+	if v.refused == nil && v.tagged("PREPARE", "EXECUTE") {
 		v.refused = &wire.Report{
-			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many prepared statements for one session under a policy",
-			Hint: "Close those that are not needed.",
+			Severity: wire.SeverityError, Code: codeNotSupported, Message: "PREPARE and EXECUTE are not supported in the extended protocol under a policy",
+			Hint: "Use the driver's own prepared statements, or send them as simple queries.",
 		}
+	}
+	if v.refused == nil {
+		v.refused = p.room(text)
 	}
 	var made *prepared
 	if v.refused == nil {
