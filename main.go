@@ -1,18 +1,8 @@
 // The repository is itself a Pulumi plugin: `pulumi package add` of its
-// address builds and runs this.
+// address builds and runs this. Its name would be that of the folder, so what
+// is released is built from provider/cmd.
 package main
 
-import (
-	"context"
-	"fmt"
-	"os"
+import "github.com/pgbeam/pulumi-pgbeam/provider"
 
-	"github.com/pgbeam/pulumi-pgbeam/provider"
-)
-
-func main() {
-	if err := provider.Main(context.Background(), provider.Version); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { provider.Main() }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
@@ -91,9 +92,9 @@ func text(v property.Value) string {
 	case v.IsString():
 		return v.AsString()
 	case v.IsNumber():
-		return fmt.Sprint(v.AsNumber())
+		return number(v.AsNumber())
 	case v.IsBool():
-		return fmt.Sprint(v.AsBool())
+		return strconv.FormatBool(v.AsBool())
 	}
 	return ""
 }

@@ -2,17 +2,24 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	p "github.com/pulumi/pulumi-go-provider"
 	host "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
 	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// Main serves the plugin until the engine closes it.
-func Main(ctx context.Context, version string) error {
-	return host.MainContext(ctx, Name, func(client *host.HostClient) (rpc.ResourceProviderServer, error) {
-		return Server(Name, version, client)
+// Main is the whole of the plugin, for the two that are built: the released
+// one, and the repository itself. It serves until the engine closes it.
+func Main() {
+	err := host.MainContext(context.Background(), Name, func(client *host.HostClient) (rpc.ResourceProviderServer, error) {
+		return Server(Name, Version, client)
 	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // Server is the provider as the engine speaks to it. It carries what the

@@ -77,8 +77,7 @@ func (r *Resource) creator() *Operation {
 	return r.Update
 }
 
-// once reports whether the resource has secrets that only its create call
-// returns.
+// once names what only the operations that make it return.
 func (r *Resource) once() []string {
 	var names []string
 	for _, p := range r.Properties {

@@ -22,8 +22,10 @@ func build(doc *document) (*pkg, error) {
 		return nil, err
 	}
 	root := doc.root.Content[0]
-	if ok, err := note(doc, get(root, "info"), "x-pulumi-package", &b.pkg); err != nil || !ok {
-		return nil, errors.Join(err, map[bool]error{false: doc.errorf(get(root, "info"), "no x-pulumi-package")}[ok])
+	if ok, err := note(doc, get(root, "info"), "x-pulumi-package", &b.pkg); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, doc.errorf(get(root, "info"), "no x-pulumi-package")
 	}
 	out := &pkg{note: b.pkg, waived: map[string]string{}}
 	var problems []error
@@ -53,15 +55,19 @@ func build(doc *document) (*pkg, error) {
 	slices.SortStableFunc(out.functions, func(x, y *function) int { return x.node.Line - y.node.Line })
 	for _, c := range b.pkg.Functions {
 		f := &function{token: b.token(c.Key.string), description: c.Value.Description}
-		for _, in := range c.Value.Inputs {
-			p := extra(in)
-			p.input = true
-			f.inputs = append(f.inputs, p)
-		}
-		for _, o := range c.Value.Outputs {
-			p := extra(o)
-			p.output = true
-			f.outputs = append(f.outputs, p)
+		for _, side := range []struct {
+			notes ordered[extraNote]
+			to    *[]*property
+		}{{c.Value.Inputs, &f.inputs}, {c.Value.Outputs, &f.outputs}} {
+			for _, n := range side.notes {
+				p, err := b.extra(n)
+				if err != nil {
+					problems = append(problems, err)
+					continue
+				}
+				p.input, p.output = side.to == &f.inputs, side.to == &f.outputs
+				*side.to = append(*side.to, p)
+			}
 		}
 		out.functions = append(out.functions, f)
 	}
@@ -104,7 +110,11 @@ func (b *builder) resource(schema *yaml.Node) (*resource, error) {
 		return nil, err
 	}
 	for _, e := range r.note.Extra {
-		r.properties = append(r.properties, extra(e))
+		p, err := b.extra(e)
+		if err != nil {
+			return nil, err
+		}
+		r.properties = append(r.properties, p)
 	}
 	for _, n := range r.note.Properties {
 		if i := slices.IndexFunc(r.properties, func(p *property) bool { return p.name == n.Key.string }); i < 0 {

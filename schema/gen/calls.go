@@ -15,11 +15,13 @@ func (b *builder) call(n *operationNote, props []*property, object *yaml.Node) (
 	}
 	c := &call{op: op, result: n.Result.string, items: n.Items.string}
 	for _, q := range op.in("path") {
+		arg := "id" // the one that no property fills
 		if i := slices.Index(wires(props), q.name); i >= 0 {
-			c.args = append(c.args, props[i].name)
-		} else {
-			c.args = append(c.args, "id")
+			arg = props[i].name
+		} else if slices.Contains(c.args, arg) {
+			return nil, b.doc.errorf(n.Operation.node, "%s has %s in its path, which no property fills: only the id may be such", op.id, q.name)
 		}
+		c.args = append(c.args, arg)
 	}
 	for _, q := range op.in("query") {
 		switch {
@@ -61,10 +63,7 @@ func (b *builder) returns(n *operationNote, op *operation, object *yaml.Node) er
 		}
 		field := get(answer, "properties", step.string)
 		if field == nil {
-			var have []string
-			for k := range pairs(get(answer, "properties")) {
-				have = append(have, k.Value)
-			}
+			have := keys(get(answer, "properties"))
 			return b.doc.errorf(step.node, "%s returns no field %q%s", op.id, step.string, didYouMean(step.string, have))
 		}
 		site = field

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
@@ -24,14 +25,23 @@ func (b *builder) check(p *pkg, r *resource) error {
 			refuse(n.node, "no property %q%s", n.string, didYouMean(n.string, props))
 		}
 	}
-	var wire []string
-	for k := range pairs(get(r.schema, "properties")) {
-		wire = append(wire, k.Value)
-	}
-	fields := func(of ordered[yaml.Node], have []string) {
+	wire := keys(get(r.schema, "properties"))
+	// Values of fields; "*" is any, and an enum may have more values than
+	// programs may set.
+	fields := func(of ordered[yaml.Node], in *resource, have []string) {
 		for _, e := range of {
 			if !slices.Contains(have, e.Key.string) {
 				refuse(e.Key.node, "no field %q%s", e.Key.string, didYouMean(e.Key.string, have))
+				continue
+			}
+			i := slices.Index(wires(in.properties), e.Key.string)
+			if i < 0 || e.Value.Value == "*" {
+				continue
+			}
+			t := *in.properties[i].typ
+			t.enum = nil
+			if why := misfit(&e.Value, &t); why != "" {
+				refuse(e.Key.node, "%s %s", e.Key.string, why)
 			}
 		}
 	}
@@ -65,15 +75,11 @@ func (b *builder) check(p *pkg, r *resource) error {
 	if r.note.Parent.string != "" {
 		known(r.note.Parent)
 	}
-	fields(r.note.Gone, wire)
-	fields(r.note.Guard, wire)
+	fields(r.note.Gone, r, wire)
+	fields(r.note.Guard, r, wire)
 	if r.note.Deleted != nil && r.update != nil {
 		body, _, _ := b.doc.resolve(b.doc.request(r.update.op))
-		var have []string
-		for k := range pairs(get(body, "properties")) {
-			have = append(have, k.Value)
-		}
-		fields(r.note.Deleted, have)
+		fields(r.note.Deleted, r, keys(get(body, "properties")))
 	}
 	if r.delete == nil && r.note.Deleted == nil {
 		refuse(get(r.schema, "x-pulumi-resource"), "neither delete nor deleted says how it goes away")
@@ -82,8 +88,18 @@ func (b *builder) check(p *pkg, r *resource) error {
 	for _, part := range r.note.Parts {
 		property(part.Property)
 		property(part.ID)
-		known(part.Resource)
 		parts[part.Property.string] = true
+		if of := known(part.Resource); of != nil {
+			fields(part.Select, of, keys(get(of.schema, "properties")))
+		}
+		if r.create == nil {
+			refuse(part.Property.node, "a part is made by create, which it has not")
+			continue
+		}
+		answer, _, _ := b.doc.resolve(b.doc.response(r.create.op))
+		if have := keys(get(answer, "properties")); !slices.Contains(have, part.Result.string) {
+			refuse(cmp.Or(part.Result.node, part.Property.node), "%s returns no field %q%s", r.create.op.id, part.Result.string, didYouMean(part.Result.string, have))
+		}
 	}
 	for _, in := range r.properties {
 		if !in.input || in.offWire || parts[in.name] {

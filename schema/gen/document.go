@@ -204,6 +204,15 @@ func pairs(n *yaml.Node) func(func(k, v *yaml.Node) bool) {
 	}
 }
 
+// keys of a mapping in order.
+func keys(n *yaml.Node) []string {
+	var out []string
+	for k := range pairs(n) {
+		out = append(out, k.Value)
+	}
+	return out
+}
+
 // strings of a sequence.
 func list(n *yaml.Node) []string {
 	if n == nil {

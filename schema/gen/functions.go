@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -129,10 +130,7 @@ func (b *builder) finds(f *function, n *findNote, object *yaml.Node) error {
 	for _, by := range n.By {
 		field := get(object, "properties", by.string)
 		if field == nil {
-			var have []string
-			for k := range pairs(get(object, "properties")) {
-				have = append(have, k.Value)
-			}
+			have := keys(get(object, "properties"))
 			return b.doc.errorf(by.node, "%s returns no field %q%s", short(f.token), by.string, didYouMean(by.string, have))
 		}
 		p, err := b.property(by.string, field, f.token+"."+by.string)
@@ -148,14 +146,18 @@ func (b *builder) finds(f *function, n *findNote, object *yaml.Node) error {
 }
 
 // extra is a property that HTTP does not have.
-func extra(e entry[extraNote]) *property {
+func (b *builder) extra(e entry[extraNote]) (*property, error) {
 	t := &typ{kind: "String"}
-	if e.Value.Type.string == "map" {
+	switch kind := e.Value.Type; kind.string {
+	case "string":
+	case "map":
 		t = &typ{kind: "Map", items: t}
+	default:
+		return nil, b.doc.errorf(cmp.Or(kind.node, e.Key.node), "%s: type %q is neither string nor map", e.Key.string, kind.string)
 	}
 	return &property{
 		name: e.Key.string, typ: t, description: strings.TrimSpace(e.Value.Description), offWire: true,
 		input: e.Value.Input, required: e.Value.Required, output: e.Value.Output,
 		returned: e.Value.Returned, stable: e.Value.Stable,
-	}
+	}, nil
 }

@@ -94,6 +94,14 @@ type propertyNote struct {
 	Minimum     *float64  `yaml:"minimum"` // of numbers, where the service refuses less and the document does not say so
 	Clear       yaml.Node `yaml:"clear"`
 	Default     yaml.Node `yaml:"default"`
+
+	node *yaml.Node // where it stands
+}
+
+func (p *propertyNote) UnmarshalYAML(node *yaml.Node) error {
+	type plain propertyNote
+	p.node = node
+	return node.Decode((*plain)(p))
 }
 
 // extraNote is a property that HTTP does not have.
@@ -221,7 +229,10 @@ func (d *document) known(n *yaml.Node, t reflect.Type, where string) error {
 		fields := map[string]reflect.Type{}
 		var names []string
 		for i := range t.NumField() {
-			tag := t.Field(i).Tag.Get("yaml")
+			tag, ok := t.Field(i).Tag.Lookup("yaml")
+			if !ok {
+				continue
+			}
 			fields[tag] = t.Field(i).Type
 			names = append(names, tag)
 		}

@@ -111,10 +111,7 @@ func (d *document) missing(target string) string {
 		}
 		next := get(at, step)
 		if next == nil {
-			var have []string
-			for k := range pairs(at) {
-				have = append(have, k.Value)
-			}
+			have := keys(at)
 			return ": there is no " + step + didYouMean(step, have)
 		}
 		at = next

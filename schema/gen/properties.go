@@ -65,11 +65,18 @@ func (b *builder) mark(p *property, n *propertyNote) error {
 	} {
 		*f.to = *f.to || f.from
 	}
-	if !n.Clear.IsZero() {
-		p.clear = &n.Clear
-	}
-	if !n.Default.IsZero() {
-		p.def = &n.Default
+	for _, f := range []struct {
+		name string
+		to   **yaml.Node
+		from *yaml.Node
+	}{{"clear", &p.clear, &n.Clear}, {"default", &p.def, &n.Default}} {
+		if f.from.IsZero() {
+			continue
+		}
+		if why := misfit(f.from, p.typ); why != "" {
+			return b.doc.errorf(n.node, "%s: %s %s", p.name, f.name, why)
+		}
+		*f.to = f.from
 	}
 	if n.Format.string == "" && !n.Unordered && len(n.Except) == 0 && n.Minimum == nil {
 		return nil
@@ -84,8 +91,14 @@ func (b *builder) mark(p *property, n *propertyNote) error {
 		}
 		t.format = n.Format.string
 	}
+	if n.Unordered && t.kind != "Array" {
+		return b.doc.errorf(n.node, "%s is marked unordered, but is no list", p.name)
+	}
 	t.unordered = t.unordered || n.Unordered
 	if n.Minimum != nil {
+		if t.kind != "Integer" && t.kind != "Number" {
+			return b.doc.errorf(n.node, "%s has a minimum, but is no number", p.name)
+		}
 		t.minimum = n.Minimum
 	}
 	for _, not := range n.Except {

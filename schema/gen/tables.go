@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"go/format"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -163,11 +162,7 @@ func (t *printer) typeLiteral(x *typ) string {
 	u.p("Kind: %s,\n", x.kind)
 	u.field("Token", x.token)
 	if x.items != nil {
-		if of := u.typ(x.items); strings.HasPrefix(of, "Type{") {
-			u.p("Items: &%s,\n", of)
-		} else {
-			u.p("Items: &%s,\n", of)
-		}
+		u.p("Items: &%s,\n", u.typ(x.items))
 	}
 	if len(x.fields) > 0 {
 		u.p("Fields: []Property{\n")
@@ -214,14 +209,14 @@ func (t *printer) functions() {
 			}
 		}
 		if f.call != nil {
-			t.p("Operation: &")
-			t.operation(f.call)
+			t.p("Operation: ")
+			t.call(f.call)
 		}
 		if f.find != nil {
 			t.p("Find: &Find{\n")
 			t.field("ID", f.find.id)
-			t.p("List: &")
-			t.operation(f.find.list)
+			t.p("List: ")
+			t.call(f.find.list)
 			t.field("By", f.find.by)
 			t.p("},\n")
 		}
@@ -248,12 +243,7 @@ func (t *printer) index() {
 }
 
 func (t *printer) call(c *call) {
-	t.p("&")
-	t.operation(c)
-}
-
-func (t *printer) operation(c *call) {
-	t.p("Operation{\n")
+	t.p("&Operation{\n")
 	t.field("ID", c.op.id)
 	t.field("Method", c.op.method)
 	t.field("Args", c.args)
@@ -275,7 +265,7 @@ func (t *printer) operation(c *call) {
 	if c.hasBody {
 		method, body, rest = method+"WithBody", "body", rest+`, "application/json", body`
 	}
-	if !regexp.MustCompile(`func \(c \*Client\) ` + method + `\(`).Match(t.client) {
+	if !bytes.Contains(t.client, []byte("func (c *Client) "+method+"(")) {
 		t.err = fmt.Errorf("the generated client has no method %s for operation %s", method, c.op.id)
 	}
 	args := "args"
