@@ -509,6 +509,26 @@ func TestAPrimaryDatabaseThatIsGoneIsMadeAgain(t *testing.T) {
 	}
 }
 
+func TestAPrimaryDatabaseThatAKilledRunMadeIsTaken(t *testing.T) {
+	e := newEngine(t)
+	e.must(e.up("p", "Project", aProject))
+	e.api.drop("databases")
+	if _, err := e.refresh("p"); err != nil {
+		t.Fatal(err)
+	}
+	before := *e.state["p"]
+	e.must(e.up("p", "Project", aProject))
+	e.state["p"] = &before // the state was not written
+	e.restart()
+	e.must(e.up("p", "Project", aProject))
+	if len(e.api.objects["databases"]) != 1 {
+		t.Errorf("the databases are %v", e.api.objects["databases"])
+	}
+	if d := e.diff("p", aProject); d.HasChanges || text(e.output("p", "primaryDatabaseId")) != e.api.objects["databases"][0]["id"] {
+		t.Errorf("still %v", d.DetailedDiff)
+	}
+}
+
 // Cancelling ends waiting at once, and what was made by then is kept.
 func TestCancelStopsPromptlyAndKeepsWhatWasMade(t *testing.T) {
 	e := newEngine(t)

@@ -88,7 +88,8 @@ func partArguments(op *Operation, parent, id string) ([]string, error) {
 }
 
 // updatePart sends the changes under a part. A part that was deleted behind
-// our back is made again.
+// our back is made again, unless a run that was killed before it could write
+// its state has made it already.
 func (s *session) updatePart(ctx context.Context, part *Part, parent string, state, inputs property.Map, found []change) (property.Map, error) {
 	inner, err := s.withPart(part)
 	if err != nil {
@@ -98,6 +99,13 @@ func (s *session) updatePart(ctx context.Context, part *Part, parent string, sta
 	want, has := inputs.Get(part.Property), s.resource.withoutDropped(state, found).Get(part.Property)
 	id := text(state.Get(part.ID))
 
+	if id == "" {
+		obj, err := inner.findPart(ctx, part, parent, "")
+		if err != nil {
+			return state, err
+		}
+		id, _ = obj["id"].(string)
+	}
 	op, verb, body := inner.resource.Update, "update", object{}
 	if id == "" {
 		op, verb, body = inner.resource.Create, "create", partBody(prop, want.AsMap())

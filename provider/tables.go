@@ -69,14 +69,6 @@ func (r *Resource) remembered(p *Property) bool {
 	return p.Input && (p.WriteOnly || !r.sent(p.Name))
 }
 
-// creator is the operation that brings the resource into being.
-func (r *Resource) creator() *Operation {
-	if r.Create != nil {
-		return r.Create
-	}
-	return r.Update
-}
-
 // once names what only the operations that make it return.
 func (r *Resource) once() []string {
 	var names []string
