@@ -235,8 +235,11 @@ func TestEnclosedStatementsThatAreCutShort(t *testing.T) {
 			gone := d.connect(d.as(l))
 			pid := scalar[int](t, gone, "select pg_backend_pid()")
 			raw := hijack(t, gone)
-			send(t, raw, wire.AppendQuery(nil, "delete from "+schema+".items using pg_sleep(0.2) where items.n = 2"))
-			time.Sleep(50 * time.Millisecond)
+			send(t, raw, wire.AppendQuery(nil, "delete from "+schema+".items using pg_sleep(0.5) where items.n = 2"))
+			look := direct(t)
+			eventually(t, "the statement runs", func() bool {
+				return scalar[bool](t, look, "select coalesce(wait_event = 'PgSleep', false) from pg_stat_activity where pid = $1", pid)
+			})
 			raw.Close()
 			wantNoBackend(t, pid)
 			if n := count(); n != 10 && name == "rollback" {
