@@ -15,7 +15,7 @@ func (e *Engine) checkSystem(s *statement, ref *relationRef) *refusal {
 	if s.class.tag == "CREATE VIEW" && ref.name.Name == "pg_settings" {
 		return refuse("table_denied", "Use SHOW.", "a view over %q would set settings", ref.typed())
 	}
-	if sensitive(ref.name) && !e.grantsExactly(ref.name) && s.reachesSecret(ref) {
+	if sensitive(ref.name) && !e.grantsExactly(ref.name) {
 		return refuse("table_not_allowed", "Ask your operator to allow it by its qualified name.",
 			"table %q shows what the database keeps about other sessions, credentials or data", ref.typed())
 	}
@@ -41,34 +41,4 @@ func sensitive(n RelationName) bool {
 		return n.Schema == "pg_catalog"
 	}
 	return false
-}
-
-// secretColumns are sensitive relations of which one column is secret, and the
-// others, which catalog browsers ask for.
-var secretColumns = map[RelationName]struct {
-	secret string
-	others map[string]bool
-}{
-	{"pg_catalog", "pg_subscription"}: {"subconninfo", nameSet(`oid subdbid subskiplsn subname subowner subenabled subbinary substream
-		subtwophasestate subdisableonerr subpasswordrequired subrunasowner subfailover subslotname subsynccommit subpublications suborigin`)},
-	{"pg_catalog", "pg_user_mapping"}:  {"umoptions", nameSet("oid umuser umserver")},
-	{"pg_catalog", "pg_user_mappings"}: {"umoptions", nameSet("umid srvid srvname umuser usename")},
-}
-
-// reachesSecret says whether s could come by what is secret in a sensitive
-// relation. Of some it is one column: who neither names it nor takes the row
-// as a whole reads of the rest.
-func (s *statement) reachesSecret(ref *relationRef) bool {
-	columns, ok := secretColumns[ref.name]
-	if !ok || ref.holder == nil {
-		return true
-	}
-	said := readMentions(s.node, nil)
-	for _, d := range said.dotted {
-		alias := ref.rangeVar.GetAlias().GetAliasname()
-		if (d[0] == ref.rangeVar.Relname || d[0] == alias) && !columns.others[d[1]] && !systemColumns[d[1]] {
-			return true // perhaps a function of the row
-		}
-	}
-	return said.reach(use{rangeVar: ref.rangeVar, rules: &relationRules{masks: map[string]MaskKind{columns.secret: Null}}})
 }
