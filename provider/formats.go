@@ -177,26 +177,22 @@ func checkRelation(s string, now time.Time) string {
 }
 
 // relationParts splits a relation name into its names, folded as PostgreSQL
-// folds them: plain ones to lower case.
+// folds them: the ASCII letters of plain ones to lower case.
 func relationParts(s string) (parts []string, wrong string) {
 	for rest := s; ; {
 		var part string
 		if strings.HasPrefix(rest, `"`) {
-			i := 1
-			for ; i < len(rest); i++ {
-				if rest[i] == '"' {
-					if i+1 < len(rest) && rest[i+1] == '"' {
-						i++
-					} else {
-						break
-					}
+			for rest = rest[1:]; ; rest = rest[1:] { // a quote within is written twice
+				before, after, ended := strings.Cut(rest, `"`)
+				if !ended {
+					return nil, "has a quote that does not end"
 				}
-				part += string(rest[i])
+				part, rest = part+before, after
+				if !strings.HasPrefix(rest, `"`) {
+					break
+				}
+				part += `"`
 			}
-			if i >= len(rest) {
-				return nil, "has a quote that does not end"
-			}
-			rest = rest[i+1:]
 		} else {
 			i := strings.IndexByte(rest, '.')
 			if i < 0 {
@@ -206,7 +202,7 @@ func relationParts(s string) (parts []string, wrong string) {
 			if !plainRelation.MatchString(part) {
 				return nil, "is not a table name"
 			}
-			part = strings.ToLower(part)
+			part = strings.Map(lowerASCII, part)
 		}
 		parts = append(parts, part)
 		if rest == "" {
@@ -217,6 +213,13 @@ func relationParts(s string) (parts []string, wrong string) {
 		}
 		rest = rest[1:]
 	}
+}
+
+func lowerASCII(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		r += 'a' - 'A'
+	}
+	return r
 }
 
 var plainRelation = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_$]*$`)
