@@ -43,6 +43,9 @@ type Config struct {
 	// AllowPrivateWebhooks admits webhook receivers on loopback and private
 	// addresses, and plain HTTP to them.
 	AllowPrivateWebhooks bool
+	// SchemaTimeout is how long a decision about a policy waits for a database
+	// to tell its schema; 0 is 3 s.
+	SchemaTimeout time.Duration
 	// UpstreamRoots verify the certificates of databases; nil is the system's.
 	UpstreamRoots *x509.CertPool
 	// RateLimit is per key; the zero value is no limit.
@@ -89,6 +92,9 @@ func New(config Config) (http.Handler, error) {
 	if config.Region == "" {
 		config.Region = "local"
 	}
+	if config.SchemaTimeout == 0 {
+		config.SchemaTimeout = 3 * time.Second
+	}
 	if config.Plan.Name == "" {
 		config.Plan = enterprise
 	}
@@ -110,7 +116,7 @@ func New(config Config) (http.Handler, error) {
 		operations: operations,
 		limits:     newLimiters(config.RateLimit, config.Now),
 	}
-	s.catalogs = catalogs{dialer: pool.NewDialer(), target: s.target}
+	s.catalogs = catalogs{limit: config.SchemaTimeout, dialer: pool.NewDialer(), target: s.target}
 	strict := contract.NewStrictHandlerWithOptions(s, nil, contract.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc:  failCall,
 		ResponseErrorHandlerFunc: failCall,

@@ -16,14 +16,11 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
-// catalogLimit is how long an answer waits for a database to say what its
-// schema is. Nothing fails for want of it: names alone decide then.
-const catalogLimit = 3 * time.Second
-
 // catalogs reads the schemas of projects' databases. A database that does not
 // answer is not waited for again and again: the dialer's breaker opens.
 type catalogs struct {
 	cache  catalog.Cache
+	limit  time.Duration // how long an answer waits for a schema
 	dialer *pool.Dialer
 	target func(store.Database) pool.Target
 }
@@ -42,13 +39,13 @@ func (s *catalogs) now(ctx context.Context, project string, d *store.Database) k
 	return s.of(ctx, project, d)
 }
 
-// of returns the catalog of a database, not older than a moment. It takes
-// catalogLimit at most.
+// of returns the catalog of a database, not older than a moment. Nothing
+// fails for want of it: names alone decide then.
 func (s *catalogs) of(ctx context.Context, project string, d *store.Database) known {
 	if d == nil {
 		return known{missing: "the project has no primary database"}
 	}
-	limited, cancel := context.WithTimeout(ctx, catalogLimit)
+	limited, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	key := catalog.Key{
 		Project: project, Database: d.ID, Role: d.Username,
@@ -64,7 +61,7 @@ func (s *catalogs) of(ctx context.Context, project string, d *store.Database) kn
 	case errors.As(err, &refused):
 		return known{missing: explainDial(err)}
 	case errors.Is(err, context.DeadlineExceeded):
-		return known{missing: fmt.Sprintf("the database did not answer within %s", catalogLimit)}
+		return known{missing: fmt.Sprintf("the database did not answer within %s", s.limit)}
 	}
 	return known{missing: "the database did not tell its schema"}
 }

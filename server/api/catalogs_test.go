@@ -60,6 +60,9 @@ func (s *service) projectOn(name string, database object) string {
 	return s.send("POST", "/v1/projects", object{"name": name, "org_id": s.org, "database": database}).want(201, "").text("project.id")
 }
 
+// patient waits for a schema as long as a busy machine may take.
+func patient(c *Config) { c.SchemaTimeout = time.Minute }
+
 func notesOf(r *reply) []string {
 	var notes []string
 	list, _ := r.body["notes"].([]any)
@@ -78,7 +81,7 @@ func (s *service) holdsNoSecret(r *reply) {
 }
 
 func TestEvaluationKnowsTheSchema(t *testing.T) {
-	s := serve(t)
+	s := serve(t, patient)
 	database, _ := startShop(t)
 	project := s.projectOn("shop", database)
 	blind, _ := s.newProject("blind")
@@ -139,7 +142,7 @@ func TestEvaluationWithoutTheDatabase(t *testing.T) {
 	closed.Close()
 	database, _ := startShop(t)
 
-	s := serve(t)
+	s := serve(t, func(c *Config) { c.SchemaTimeout = 2 * time.Second })
 	for name, c := range map[string]struct {
 		change object
 		note   string
@@ -184,7 +187,7 @@ func TestEvaluationWithoutTheDatabase(t *testing.T) {
 }
 
 func TestPredicatesBindToTheTableWhenAPolicyIsSaved(t *testing.T) {
-	s := serve(t)
+	s := serve(t, patient)
 	database, _ := startShop(t)
 	project := s.projectOn("shop", database)
 	path := "/v1/projects/" + project + "/policies"
@@ -233,7 +236,7 @@ func TestPredicatesBindToTheTableWhenAPolicyIsSaved(t *testing.T) {
 
 // A program may declare a policy before a migration makes the table.
 func TestPolicyMayNameWhatIsNotThereYet(t *testing.T) {
-	s := serve(t)
+	s := serve(t, patient)
 	database, run := startShop(t)
 	project := s.projectOn("shop", database)
 	saved := s.send("POST", "/v1/projects/"+project+"/policies", object{
