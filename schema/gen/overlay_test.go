@@ -141,6 +141,29 @@ func TestOverlayThatIsWrongFailsWithItsLine(t *testing.T) {
 	}
 }
 
+// A limit of the document that the provider could not hold programs to must
+// not be dropped in silence.
+func TestDocumentThatSaysMoreThanIsUnderstoodFails(t *testing.T) {
+	data, err := os.ReadFile("testdata/widgets.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"minimum: 1, default: 3}", "minimum: 1, multipleOf: 5, default: 3}", ":18: multipleOf of Widget.size would be lost"},
+		{"name: {type: string}", "name: {allOf: [{type: string}, {maxLength: 5}]}", "allOf of widgets:index:getWidget.name would be lost"},
+		{"{type: array, description: All of them.,", "{type: array, minItems: 1, description: All of them.,", ""}, // nothing is made of it
+	} {
+		path := filepath.Join(t.TempDir(), "widgets.yaml")
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(data), c.old, c.new)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := model(path, "testdata/widgets.overlay.yaml")
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", c.new, err)
+		}
+	}
+}
+
 // A resource must be whole: nothing that it would need may be left out.
 func TestOverlayThatLeavesSomethingOutFails(t *testing.T) {
 	for _, c := range []struct {

@@ -8,6 +8,11 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// notUnderstood are keywords that limit what a value may be and that nothing
+// here reads. The document does without them; previews would let pass what the
+// API then refuses.
+var notUnderstood = []string{"allOf", "not", "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "minItems", "uniqueItems", "minProperties", "maxProperties"}
+
 // typeOf is the type of a schema; site is where it is used, possibly a $ref.
 func (b *builder) typeOf(site *yaml.Node, where string) (*typ, error) {
 	node, ref, err := b.doc.resolve(site)
@@ -20,6 +25,11 @@ func (b *builder) typeOf(site *yaml.Node, where string) (*typ, error) {
 	}
 	if branches := append(contentOf(get(node, "oneOf")), contentOf(get(node, "anyOf"))...); len(branches) > 0 {
 		return b.either(site, branches, where)
+	}
+	for k := range pairs(node) {
+		if slices.Contains(notUnderstood, k.Value) {
+			return nil, b.doc.errorf(k, "%s of %s would be lost: neither the tables nor the package schema can say it", k.Value, where)
+		}
 	}
 	t := &typ{description: str(node, "description"), format: mark.Format.string, unordered: mark.Unordered}
 	switch kind := str(node, "type"); {
