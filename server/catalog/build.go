@@ -11,7 +11,7 @@ type builder struct {
 	catalog *policy.Catalog
 	byOID   map[uint32]*policy.Relation
 	read    map[uint32][]readColumn // by view
-	origins map[uint32]map[int16]origin
+	origins map[uint32]map[int16]viewColumn
 	// generated are the columns that a generated column is computed from.
 	generated map[readColumn][]readColumn
 }
@@ -34,7 +34,7 @@ func newBuilder() *builder {
 		byOID: map[uint32]*policy.Relation{},
 		read:  map[uint32][]readColumn{},
 
-		origins:   map[uint32]map[int16]origin{},
+		origins:   map[uint32]map[int16]viewColumn{},
 		generated: map[readColumn][]readColumn{},
 	}
 }
@@ -66,8 +66,8 @@ type ancestry struct {
 	computed bool
 }
 
-// ancestry follows a column through views and generated columns. Where a
-// view's column is no plain one of what the view reads, the dependencies that
+// ancestry follows a column through views and generated columns. Where the
+// tree of a view does not tell what a column comes from, the dependencies that
 // PostgreSQL records say what the definition mentions, not where: the column
 // is taken to come from all of it.
 func (b *builder) ancestry(of readColumn, done map[readColumn]*ancestry) *ancestry {
@@ -77,9 +77,11 @@ func (b *builder) ancestry(of readColumn, done map[readColumn]*ancestry) *ancest
 	out := &ancestry{}
 	done[of] = out // views form no circle; a broken catalog may
 	var from []readColumn
-	// The number of a whole row is 0.
-	if origin := b.origins[of.relation][of.number]; b.byOID[origin.relation] != nil && origin.number != 0 {
-		from = []readColumn{{origin.relation, origin.number}}
+	if column, ok := b.origins[of.relation][of.number]; ok {
+		for _, o := range column.from {
+			from = append(from, readColumn{o.relation, o.number})
+		}
+		out.computed = !column.plain
 	} else if mentioned := b.mentioned(of.relation); len(mentioned) > 0 {
 		from, out.computed = mentioned, true
 	} else if generated := b.generated[of]; len(generated) > 0 {

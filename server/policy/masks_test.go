@@ -256,3 +256,13 @@ func TestNamesOfTablesInWith(t *testing.T) {
 		{"MERGE INTO users u USING plain p ON p.label = u.email WHEN MATCHED THEN DELETE", "masked_column_predicate", ""},
 	})
 }
+
+// What a view computes from other columns is shown, whatever else it reads.
+func TestAViewsOtherColumnsAreShown(t *testing.T) {
+	catalog := extended(t, "CREATE VIEW cards AS SELECT id, upper(name) AS n, 1 AS one, email || '!' AS e, id::text || coalesce(phone, '') AS p FROM users WHERE ssn IS NULL OR ssn <> ''")
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"SELECT * FROM cards WHERE id = 1", "ok", "1,ANN,1,∅,∅"},
+		{"SELECT id FROM cards WHERE n = 'BOB' AND one = 1", "ok", "2"},
+		{"SELECT id FROM cards WHERE p = '1'", "masked_column_predicate", ""},
+	})
+}
