@@ -51,6 +51,9 @@ func (g *generator) expr(k kind, sc *scope, depth int) string {
 		}
 		return "greatest(" + sub(integer) + ", " + sub(integer) + ")"
 	case text:
+		if s, ok := g.row(sc); ok && g.chance(8) {
+			return "row_to_json(" + s.alias + ")::text"
+		}
 		switch g.below(9) {
 		case 0:
 			return "upper(" + sub(text) + ")"
@@ -160,6 +163,9 @@ func (g *generator) condition(sc *scope, depth int) string {
 }
 
 func (g *generator) comparison(sc *scope, depth int) string {
+	if s, ok := g.row(sc); ok && g.chance(10) {
+		return s.alias + pick(g.draw, " IS NOT NULL", " IS DISTINCT FROM NULL", "::text LIKE '%zq%'")
+	}
 	switch g.below(6) {
 	case 0, 1:
 		k := ordered[g.below(4)]

@@ -31,6 +31,7 @@ type statement struct {
 	// refused are what a refusal may say; nil for what the policy permits.
 	refused *regexp.Regexp
 	mayFail bool // a row in sight may make it fail, on both sides alike
+	planned bool // it is an EXPLAIN, whose answers differ
 	write   *write
 }
 

@@ -2,6 +2,7 @@ package property
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -92,7 +93,9 @@ type generator struct {
 	// those whose bare name means a CTE.
 	bare, hidden map[string]bool
 	parameters   int
-	traps        int
+	// qualified: more is in sight than the scope says, so that every column
+	// needs its table's name.
+	qualified bool
 }
 
 func newGenerator(d draw, under *regime) *generator {
@@ -133,9 +136,36 @@ func (sc *scope) find(k kind) []located {
 func (g *generator) column(k kind, sc *scope) string {
 	if list := sc.find(k); len(list) > 0 && !g.chance(9) {
 		at := list[g.below(len(list))]
+		if !g.qualified && g.chance(4) && sc.alone(at) {
+			return at.column.name
+		}
 		return g.reference(at.source, at.column)
 	}
 	return g.literal(k)
+}
+
+// alone says whether a column's bare name means it: it is of this level, and
+// nothing else here has that name, nor may an output column.
+func (sc *scope) alone(at located) bool {
+	times := 0
+	for _, s := range sc.sources {
+		for _, c := range s.columns {
+			if c.name == at.column.name {
+				times++
+			}
+		}
+	}
+	return times == 1 && slices.Contains(sc.sources, at.source) && !strings.HasPrefix(at.column.name, "c")
+}
+
+// row is a table of which the whole row may be referred to.
+func (g *generator) row(sc *scope) (*source, bool) {
+	for _, s := range sc.sources {
+		if s.table && !anyMasked(s.columns) && !strings.Contains(s.alias, ".") && s.columns[0].name == s.columns[0].attr {
+			return s, true
+		}
+	}
+	return nil, false
 }
 
 // literal is a constant of a kind. Where the kind allows, it may become a
@@ -206,7 +236,6 @@ func (g *generator) trap(sc *scope) (string, bool) {
 	if len(sites) == 0 {
 		return "", false
 	}
-	g.traps++
 	s := sites[g.below(len(sites))]
 	return "(" + strings.ReplaceAll(s.form, "?", s.reference) + ")", true
 }

@@ -111,6 +111,7 @@ func (g *generator) aim(sc *scope) string {
 
 // returning is a RETURNING list of the target's columns.
 func (g *generator) returning(s *source) (string, []column) {
+	g.qualified = true // what stands beside the target is in sight too
 	switch g.below(4) {
 	case 0:
 		return "", nil
@@ -251,6 +252,7 @@ func (g *generator) insert(w *write) (string, []column) {
 
 // conflict is what becomes of a row that is there already.
 func (g *generator) conflict(w *write, s *source) string {
+	g.qualified = true // "excluded" is in sight
 	for _, c := range s.columns {
 		if c.mask == "" && c.name != w.table.relation.key[0] && slices.Contains(w.assigned, c.name) {
 			return pick(g.draw, "NOTHING", "UPDATE SET "+c.name+" = excluded."+c.name+" WHERE "+g.condition(&scope{sources: []*source{s}}, 1))
