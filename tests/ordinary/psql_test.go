@@ -106,6 +106,9 @@ fetch c;
 close c;
 commit;
 \set ON_ERROR_ROLLBACK interactive
+prepare by_key (int) as select p_name from part where p_partkey = $1;
+execute by_key(7);
+deallocate by_key;
 explain (costs off) select count(*) from part where p_partkey between 10 and 20;
 set timezone = 'Asia/Kathmandu';
 show timezone;

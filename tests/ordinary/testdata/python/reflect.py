@@ -84,6 +84,12 @@ def main():
         tell("streamed", sum(1 for _ in connection.execute(sa.text("select p_partkey from part, region"))))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         tell("by itself", connection.execute(sa.text("select 1")).scalar())
+    # psycopg2 sets these for the whole session, which a policy refuses.
+    if sys.argv[1] == "psycopg":
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            tell("isolation", connection.execute(sa.text("show transaction_isolation")).scalar())
+        with engine.connect().execution_options(postgresql_readonly=True, postgresql_deferrable=True, isolation_level="SERIALIZABLE") as connection:
+            tell("read only", connection.execute(sa.text("show transaction_read_only")).scalar())
 
 
 def plain(value):
