@@ -27,6 +27,7 @@ func newBuilder() *builder {
 	return &builder{
 		catalog: &policy.Catalog{
 			Relations: map[policy.RelationName]*policy.Relation{},
+			Indexes:   map[policy.RelationName]policy.RelationName{},
 			Functions: map[policy.RelationName][]policy.Function{},
 			Types:     map[uint32]policy.TypeInfo{},
 			Operators: map[string][]policy.Operator{},

@@ -64,6 +64,13 @@ ORDER BY a.attrelid, a.attnum`, 5, func(b *builder, f *fields) {
 			r.Columns = append(r.Columns, policy.Column{Name: f.text(), Number: f.number(), Type: f.oid(), NotNull: f.flag()})
 		}
 	}},
+	{`SELECT n.nspname, c.relname, i.indrelid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid >= 16384 AND ` + others + ` ORDER BY c.oid`, 3, func(b *builder, f *fields) {
+		index := policy.RelationName{Schema: f.text(), Name: f.text()}
+		if table := b.byOID[f.oid()]; table != nil {
+			b.catalog.Indexes[index] = table.RelationName
+		}
+	}},
 	{`SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno`, 2, func(b *builder, f *fields) {
 		child, parent := b.byOID[f.oid()], b.byOID[f.oid()]
 		if child != nil && parent != nil {

@@ -6,7 +6,8 @@ package policy
 type Catalog struct {
 	SearchPath []string // of the role, "$user" resolved, pg_catalog implied first
 	Relations  map[RelationName]*Relation
-	Functions  map[RelationName][]Function // all overloads of a name
+	Indexes    map[RelationName]RelationName // the table of each index
+	Functions  map[RelationName][]Function   // all overloads of a name
 	Types      map[uint32]TypeInfo
 	// Operators, by name, and Casts are those that are not PostgreSQL's own.
 	Operators map[string][]Operator

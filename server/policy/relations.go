@@ -175,7 +175,7 @@ func (e *Engine) checkWholesale(s *statement) *refusal {
 		return refuse("table_not_allowed", "Name the tables.",
 			"%s reaches tables that it does not name, and this policy has rules about tables", what)
 	}
-	if renames(s.node) {
+	if renames(s.node) || s.renamesTable() {
 		return refuse("statement_not_allowed", "Ask your operator to rename it, and to change the policy with it.",
 			"renaming or moving is not permitted: this policy's rules know tables, columns and functions by name")
 	}

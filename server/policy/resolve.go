@@ -44,10 +44,40 @@ func (b *batch) remember(s *statement) {
 // resolve finds what each reference of s means.
 func (e *Engine) resolve(s *statement, b *batch) {
 	e.referToSequences(s)
+	index := namesIndex(s.node)
 	for _, ref := range s.refs {
 		e.resolveRef(ref, b)
+		if index && e.catalog != nil {
+			e.resolveIndex(ref)
+		}
 		if e.catalog != nil && ref.relation == nil && !ref.create && !ref.known && !ref.system {
 			b.unresolved = true
+		}
+	}
+}
+
+// namesIndex says whether what a statement names is an index.
+func namesIndex(stmt *pg.Node) bool {
+	return stmt.GetReindexStmt().GetKind() == pg.ReindexObjectType_REINDEX_OBJECT_INDEX ||
+		stmt.GetAlterTableStmt().GetObjtype() == pg.ObjectType_OBJECT_INDEX ||
+		stmt.GetRenameStmt().GetRenameType() == pg.ObjectType_OBJECT_INDEX
+}
+
+// resolveIndex has a reference to an index mean its table, whose rules it is
+// held to.
+func (e *Engine) resolveIndex(ref *relationRef) {
+	schemas := []string{ref.rangeVar.Schemaname}
+	if ref.rangeVar.Schemaname == "" {
+		schemas = e.searchPath()
+	}
+	for _, schema := range schemas {
+		n := RelationName{schema, ref.rangeVar.Relname}
+		if e.catalog.Relations[n] != nil {
+			return // PostgreSQL takes a table for an index here
+		}
+		if table, ok := e.catalog.Indexes[n]; ok {
+			ref.name, ref.relation, ref.system = table, e.catalog.Relations[table], isSystem(table.Schema)
+			return
 		}
 	}
 }

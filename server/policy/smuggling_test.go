@@ -171,6 +171,22 @@ func TestDefinitionsTellNothingOfRows(t *testing.T) {
 	})
 }
 
+// An index is held to the rules of its table.
+func TestIndexesAreHeldToTheRulesOfTheirTables(t *testing.T) {
+	catalog := extended(t, "CREATE INDEX docs_team ON docs (team)")
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks, Filters: tenantFilter, TableDenylist: []string{"docs"}}, catalog), []effect{
+		{"ALTER INDEX plain_pkey RENAME TO plain_key", "ok", ""},
+		{"REINDEX INDEX public.plain_pkey", "ok", ""},
+		{"ALTER INDEX plain_pkey SET (fillfactor = 80)", "ok", ""},
+		{"SET CONSTRAINTS orders_user_id_fkey IMMEDIATE", "ok", ""},
+		{"REINDEX INDEX users_pkey", "masked_column_expression", ""},
+		{"ALTER INDEX orders_tenant RENAME TO x", "row_filter_unsafe", ""},
+		{"ALTER INDEX docs_team RENAME TO x", "table_denied", ""},
+		{"ALTER INDEX plain RENAME TO users_", "statement_not_allowed", ""},
+		{"ALTER INDEX nothing RENAME TO x", "table_not_allowed", ""},
+	})
+}
+
 // What a filter says is the operator's business.
 func TestAFilterIsNotTold(t *testing.T) {
 	_, catalog := database(t)

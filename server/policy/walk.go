@@ -165,6 +165,8 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		return
 	case *pg.LockingClause:
 		return // names aliases of the FROM list, which is read itself
+	case *pg.ConstraintsSetStmt:
+		return // names constraints
 	case *pg.CreateStmt:
 		s.create(n.Relation)
 		s.children(n, in, "Relation")

@@ -27,6 +27,16 @@ func wholesale(stmt *pg.Node) string {
 	return ""
 }
 
+// renamesTable: PostgreSQL lets ALTER INDEX rename a table too.
+func (s *statement) renamesTable() bool {
+	for _, r := range s.refs {
+		if r.relation != nil && s.node.GetRenameStmt().GetRenameType() == pg.ObjectType_OBJECT_INDEX && r.relation.Name == r.rangeVar.Relname {
+			return true
+		}
+	}
+	return false
+}
+
 // renames says whether a statement gives another name to something that names
 // in statements mean: a relation, schema, column or type. Until it commits no
 // catalog tells of it.
