@@ -70,16 +70,24 @@ func (e *Engine) setsWhatSETMay(f functionRef) bool {
 
 // textSetting keeps to how texts were read when they were decided about: in
 // another encoding or with other escapes, the same bytes are another statement.
+// It also keeps what PostgreSQL makes of them between it and the proxy.
 func textSetting(name string, n *pg.VariableSetStmt) *refusal {
 	if n.Kind != pg.VariableSetKind_VAR_SET_VALUE {
 		return nil
 	}
+	value := ""
+	if len(n.Args) == 1 {
+		value, _ = literal(n.Args[0])
+	}
 	switch name {
-	case "client_encoding":
-		value := ""
-		if len(n.Args) == 1 {
-			value, _ = literal(n.Args[0])
+	case "client_min_messages":
+		switch strings.ToLower(value) {
+		case "notice", "warning", "error":
+			return nil
 		}
+		return refuse("setting_not_allowed", "Use notice, warning or error.",
+			"client_min_messages may not be less than notice: PostgreSQL would tell how it runs what the policy makes of a statement")
+	case "client_encoding":
 		if v := strings.ToLower(strings.ReplaceAll(value, "-", "")); v != "utf8" && v != "unicode" {
 			return refuse("setting_not_allowed", "Use UTF8.", "client_encoding other than UTF8 is not permitted")
 		}
