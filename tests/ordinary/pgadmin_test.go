@@ -69,6 +69,12 @@ func TestPgAdminIsAnsweredTheSame(t *testing.T) {
 		}
 		return names, answers
 	}
+	docs := toolsInDocs(t)
+	for template, table := range pgAdminRefused {
+		if !strings.Contains(docs, "`"+table+"`") {
+			t.Errorf("docs/policies.md does not name %s, without which pgAdmin's %s is refused", table, template)
+		}
+	}
 	names, want := ask(direct)
 	_, got := ask(shop.at)
 	same, refused := 0, map[string]bool{}
