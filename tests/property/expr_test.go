@@ -6,7 +6,7 @@ import (
 )
 
 // parentheses says whether the proxy keeps those around an operand that is a
-// condition or a subscripted expression; where not, it refuses the statement.
+// condition; where not, it refuses the statement.
 const parentheses = false
 
 // expr is an expression of a kind. It fails for no row that the principal
@@ -68,9 +68,6 @@ func (g *generator) expr(k kind, sc *scope, depth int) string {
 		case 5:
 			return "(" + sub(document) + " ->> 'colour')"
 		case 6:
-			if !parentheses {
-				return "(" + g.column(texts, sc) + ")[1]"
-			}
 			return "(" + sub(texts) + ")[1]"
 		case 7:
 			return "CAST(" + sub(mood) + " AS text)"

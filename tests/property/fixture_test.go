@@ -27,12 +27,13 @@ const (
 
 // attribute is a column of a relation of the fixture.
 type attribute struct {
-	name string // as SQL writes it
-	decl string // its type
-	kind kind
-	// source is the column of another relation that a view passes on; a view's
-	// column without one is computed from all that the view reads.
-	source string
+	name   string // as SQL writes it
+	decl   string // its type
+	kind   kind
+	source string // the column that a view passes on
+	// of are the columns that a view's column is computed from: for one that
+	// stands beside aggregates, all that the view mentions.
+	of []string
 }
 
 // relation is a table or view of the fixture.
@@ -191,15 +192,13 @@ var clients = &relation{schema: "crm", name: `"Client List"`, key: []string{`"Id
 var people = &relation{schema: "public", name: "people", key: []string{"id"}, reads: "users",
 	columns: []attribute{{name: "id", decl: "int", kind: integer, source: "id"}, {name: "tenant_id", decl: "int", kind: integer, source: "tenant_id"},
 		{name: "name", decl: "text", kind: text, source: "name"}, {name: "contact", decl: "text", kind: text, source: "email"},
-		{name: "email", decl: "text", kind: text, source: "email"}, {name: "mail", decl: "text", kind: text}},
-	view:     "SELECT id, tenant_id, name, email AS contact, email, lower(email) AS mail FROM SCHEMA.users",
-	mentions: []string{"id", "tenant_id", "name", "email"}}
+		{name: "email", decl: "text", kind: text, source: "email"}, {name: "mail", decl: "text", kind: text, of: words("email")}},
+	view: "SELECT id, tenant_id, name, email AS contact, email, lower(email) AS mail FROM SCHEMA.users"}
 
 var sales = &relation{schema: "public", name: "sales", key: []string{"status"}, reads: "orders",
-	columns: []attribute{{name: "status", decl: "varchar(10)", kind: text, source: "status"}, {name: "sold", decl: "bigint", kind: integer},
-		{name: "total", decl: "numeric", kind: number}},
-	view:     "SELECT status, count(*) AS sold, sum(amount) AS total FROM SCHEMA.orders GROUP BY status",
-	mentions: []string{"status", "amount"}}
+	columns: []attribute{{name: "status", decl: "varchar(10)", kind: text, source: "status"}, {name: "sold", decl: "bigint", kind: integer, of: words("status amount")},
+		{name: "total", decl: "numeric", kind: number, of: words("status amount")}},
+	view: "SELECT status, count(*) AS sold, sum(amount) AS total FROM SCHEMA.orders GROUP BY status"}
 
 // relations are all of them, parents and what views read first.
 var relations = []*relation{users, orders, lines, products, notes, events, ours, theirs, docs, archive, clients, people, sales}

@@ -51,7 +51,7 @@ func (g *generator) item(left *scope, depth int) *source {
 	switch {
 	case choice == 6 && len(g.ctes) > 0, choice == 7 && len(g.ctes) > 0, choice == 8 && len(g.ctes) > 0:
 		c := g.ctes[g.below(len(g.ctes))]
-		s := &source{alias: g.alias(), columns: c.columns, key: c.key, open: c.open}
+		s := &source{alias: g.alias(), columns: c.columns, key: c.key}
 		s.text = c.alias + " " + s.alias
 		return s
 	case choice == 9 && depth > 0, choice == 10 && depth > 0:
@@ -60,7 +60,7 @@ func (g *generator) item(left *scope, depth int) *source {
 			sees, lateral = left, "LATERAL "
 		}
 		q := g.query(sees, depth-1, nil, true)
-		s := &source{alias: g.alias(), columns: q.columns, open: q.open}
+		s := &source{alias: g.alias(), columns: q.columns}
 		s.text = lateral + "(" + q.sql + ") " + s.alias
 		return s
 	case choice == 11:
@@ -80,8 +80,7 @@ func (g *generator) made(left *scope) *source {
 		s.text = "(VALUES (1, 'zq'), (2, NULL), (42, 'open')) AS " + s.alias + "(n, w)"
 		s.columns, s.key = []column{{name: "n", kind: integer}, {name: "w", kind: text}}, []string{"n"}
 	case 2:
-		s.text = "unnest(ARRAY[" + g.column(integer, left) + ", 2], ARRAY['pen', " + g.column(text, left) + "]) WITH ORDINALITY AS " + s.alias + "(n, w, o)"
-		s.open = true
+		s.text = "unnest(ARRAY[7, 2], ARRAY['pen', NULL]) WITH ORDINALITY AS " + s.alias + "(n, w, o)"
 		s.columns, s.key = []column{{name: "n", kind: integer}, {name: "w", kind: text}, {name: "o", kind: integer}}, []string{"o"}
 	case 3:
 		s.text = "LATERAL (VALUES (" + g.expr(integer, left, 1) + ")) AS " + s.alias + "(n)"
@@ -170,12 +169,6 @@ func (g *generator) join(f *fromClause, depth int) {
 			f.text += " AND " + g.condition(f.scope, depth-1)
 		}
 	}
-}
-
-// open says that a star is refused beside masked columns: the proxy does not
-// count the columns of a function's rows.
-func (f *fromClause) open() bool {
-	return slices.ContainsFunc(f.scope.sources, func(s *source) bool { return s.open })
 }
 
 func (f *fromClause) add(s *source) {

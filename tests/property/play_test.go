@@ -20,6 +20,7 @@ const (
 	portions way = "portal in portions"
 	cursor   way = "cursor"
 	batch    way = "batch"
+	executed way = "PREPARE and EXECUTE"
 )
 
 // statement is a generated one.
@@ -90,7 +91,7 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 		switch w {
 		case portions:
 			w = textual
-		case cursor:
+		case cursor, executed:
 			w = simply
 		}
 	}
@@ -120,6 +121,9 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 		if err == nil && len(a.rows) > 0 && a.code == "" {
 			a.rows = a.rows[1:]
 		}
+	case executed:
+		a, err = c.ask(5, &pgproto3.Query{String: "BEGIN"}, &pgproto3.Query{String: "PREPARE p AS " + sql}, &pgproto3.Query{String: "EXECUTE p"},
+			&pgproto3.Query{String: "DEALLOCATE p"}, &pgproto3.Query{String: "ROLLBACK"})
 	case cursor:
 		a, err = c.ask(5, &pgproto3.Query{String: "BEGIN"}, &pgproto3.Query{String: "DECLARE c CURSOR FOR " + sql}, &pgproto3.Query{String: "FETCH 2 FROM c"},
 			&pgproto3.Query{String: "FETCH ALL FROM c"}, &pgproto3.Query{String: "ROLLBACK"})

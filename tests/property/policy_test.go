@@ -165,11 +165,10 @@ func (p *profile) access(r *relation) *access {
 			from := named(r.reads)
 			if c.source != "" {
 				kind = both(kind, p.masksOf(from, c.source))
-			} else {
-				for _, m := range r.mentions {
-					if p.masksOf(from, m) != "" {
-						kind = both(kind, "null")
-					}
+			}
+			for _, column := range c.of {
+				if p.masksOf(from, column) != "" {
+					kind = both(kind, "null")
 				}
 			}
 		}

@@ -84,7 +84,7 @@ func (g *generator) reading() *statement {
 	default:
 		q = g.query(nil, depth, nil, false)
 	}
-	s := &statement{sql: q.sql, columns: q.columns, way: pick(g.draw, simply, textual, binary, prepared, portions, cursor, batch)}
+	s := &statement{sql: q.sql, columns: q.columns, way: pick(g.draw, simply, textual, binary, prepared, portions, cursor, batch, executed)}
 	if q.order != nil && g.chance(2) {
 		for i, o := range q.order {
 			q.order[i] = o + pick(g.draw, "", " DESC", " NULLS FIRST")

@@ -23,7 +23,6 @@ type source struct {
 	columns []column
 	key     []string // columns that tell its rows apart; nil where none do
 	table   bool     // it is a relation of the fixture
-	open    bool     // the proxy does not know how many columns it has
 }
 
 // plain are the columns that may stand in any expression: a name that another
@@ -61,7 +60,6 @@ type query struct {
 	// order are expressions that tell its rows apart, as its ORDER BY may say
 	// them; nil where none do.
 	order []string
-	open  bool // see source
 }
 
 func (q query) masked() bool { return anyMasked(q.columns) }
@@ -188,10 +186,7 @@ func (g *generator) literal(k kind) string {
 	case timestamp:
 		value = pick(g.draw, "'2026-01-05 02:30:00'", "'2026-01-10 07:30:00'")
 	case texts:
-		if parentheses {
-			return pick(g.draw, "ARRAY['a', 'zq']", "'{}'::text[]")
-		}
-		return pick(g.draw, "'{a,zq}'::text[]", "'{}'::text[]")
+		return pick(g.draw, "ARRAY['a', 'zq']", "'{a,zq}'::text[]", "'{}'::text[]")
 	case document:
 		return pick(g.draw, `'{"size": 10}'::jsonb`, "'[]'::jsonb")
 	case mood:

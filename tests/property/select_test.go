@@ -69,8 +69,8 @@ func (g *generator) core(outer *scope, depth int, want []kind, inside bool) quer
 		}
 		list, q.columns = append(list, expr), append(q.columns, c)
 	}
-	if want == nil && g.chance(4) && !(f.open() && anyMasked(f.star)) {
-		list, q.columns, q.open = append(list, "*"), slices.Clone(f.star), f.open()
+	if want == nil && g.chance(4) {
+		list, q.columns = append(list, "*"), slices.Clone(f.star)
 	} else {
 		kinds := want
 		if kinds == nil {
@@ -81,10 +81,8 @@ func (g *generator) core(outer *scope, depth int, want []kind, inside bool) quer
 		for _, k := range kinds {
 			if want == nil && g.chance(8) {
 				s := f.scope.sources[g.below(len(f.scope.sources))]
-				if !s.open || !anyMasked(s.columns) {
-					list, q.columns, q.open = append(list, s.alias+".*"), append(q.columns, s.columns...), q.open || s.open
-					continue
-				}
+				list, q.columns = append(list, s.alias+".*"), append(q.columns, s.columns...)
+				continue
 			}
 			expr, c := g.target(k, f, depth)
 			add(expr, c)
@@ -324,7 +322,7 @@ func (g *generator) with(outer *scope, depth int) string {
 			g.hidden[name] = true
 		}
 		list = append(list, name+" AS "+pick(g.draw, "", "MATERIALIZED ", "NOT MATERIALIZED ")+"("+q.sql+")")
-		g.ctes = append(slices.Clone(g.ctes), &source{alias: name, columns: q.columns, open: q.open})
+		g.ctes = append(slices.Clone(g.ctes), &source{alias: name, columns: q.columns})
 	}
 	return "WITH " + strings.Join(list, ", ")
 }
