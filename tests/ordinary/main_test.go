@@ -103,14 +103,14 @@ func script(ctx context.Context, url, sql string) error {
 	return err
 }
 
-// makeProject puts the database behind the proxy and makes a credential
+// makeProject puts the database behind the proxy, with the pool that a database
+// has when nobody says otherwise (transaction mode), and makes a credential
 // for every policy.
 func makeProject(ctx context.Context) error {
 	made, err := beam.Try(ctx, http.MethodPost, "/v1/projects", map[string]any{
 		"name": "ordinary", "org_id": beam.Org,
 		"database": map[string]any{
 			"host": postgres.Host, "port": postgres.Port, "name": postgres.Database, "username": postgres.Username, "password": postgres.AppPassword, "ssl_mode": "disable",
-			"pool_config": map[string]any{"pool_mode": "session", "pool_size": 50, "min_pool_size": 1, "max_active": 100},
 		},
 	})
 	if err != nil {
