@@ -102,16 +102,17 @@ func row(values ...any) string {
 // of takes the i-th of a list, around its end.
 func of[T any](i int, list ...T) T { return list[i%len(list)] }
 
-// Rows of tenant 7 and 8 have values that no row of tenant 42 has, so that a
-// filter by tenant leaves expressions which fail for hidden rows alone.
-func rowsOf(n int, make func(i int) string) []string {
-	rows := []string{}
+func rowsOf(n int, of func(i int) string) []string {
+	var rows []string
 	for i := range n {
-		rows = append(rows, make(i))
+		rows = append(rows, of(i))
 	}
 	return rows
 }
 
+// tenants are whose the rows of a table are. Those of 7 and 8 have values that
+// no row of 42 has, so that a filter by tenant leaves expressions which fail
+// for hidden rows alone.
 var tenants = []int{42, 42, 7, 42, 8, 42, 7, 42, 8, 42}
 
 var users = &relation{schema: "public", name: "users", key: []string{"id"},

@@ -3,7 +3,6 @@ package property
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -40,51 +39,6 @@ func (p *profile) String() string {
 		panic(err)
 	}
 	return string(b)
-}
-
-// predicates are what a filter may say; %s is the name of the table.
-var predicates = []filter{
-	{"", "tenant_id = 42", words("tenant_id")},
-	{"", "tenant_id IN (42, 8)", words("tenant_id")},
-	{"", "tenant_id <> 42", words("tenant_id")},
-	{"", "id % 2 = 0", words("id")},
-	// These cost more than what a statement says: PostgreSQL would do that first.
-	{"", "(tenant_id + 0) * 2 - 2 * (1 + 1) + 4 - tenant_id = 42", words("tenant_id")},
-	{"", "position('zq' IN reverse(reverse(upper(lower(tenant_id || '-' || id))))) = 0 AND tenant_id % 7 = 0 AND tenant_id / 7 > 1", words("tenant_id id")},
-	{"", "NOT id BETWEEN 3 AND 11", words("id")},
-	{"", "user_id IS NOT NULL", words("user_id")},
-	{"", "user_id IN (SELECT u.id FROM users u WHERE u.tenant_id = 42)", words("user_id tenant_id id")},
-	{"", "EXISTS (SELECT FROM orders o WHERE o.user_id = %s.user_id AND o.qty > 1)", words("user_id qty")},
-	{"", "amount > 500 AND status IS DISTINCT FROM 'void'", words("amount status")},
-	{"", "amount / (qty + 1) > 60 OR placed >= '2026-01-09'", words("amount qty placed")},
-	{"", "status = 'open'", words("status")},
-	{"", "price < 200 AND note IS NOT NULL", words("price note")},
-	{"", "score > 900300 AND email LIKE 'zq%'", words("score email")},
-	{"", "code ~ '^[0-9]+$'", words("code")},
-	{"", "level < 10", words("level")},
-	{"", "title = 'pen' OR tenant_id < 42", words("title tenant_id")},
-	{"", "listed IS NOT FALSE", words("listed")},
-	{"", `"Id" < 4 OR "select" IS NULL`, words(`"Id" "select"`)},
-	{"", "current_setting('pgbeam.principal_type') = 'agent' AND id > 2", words("id")},
-	{"", "id <> 1 -- not the first", words("id")},
-	{"", "false", nil},
-	{"", "true", nil},
-}
-
-var words = strings.Fields
-
-// fits says whether r has what a filter needs.
-func (f filter) fits(r *relation) bool {
-	if strings.Contains(f.Predicate, "%s") && len(r.family()) > 1 {
-		return false // a partition has another name
-	}
-	inside := strings.Contains(f.Predicate, "SELECT")
-	for i, column := range f.columns {
-		if (i == 0 || !inside) && !r.has(column) {
-			return false
-		}
-	}
-	return true
 }
 
 // access is what a policy leaves of a relation.
@@ -262,57 +216,4 @@ func (p *profile) spelled(d draw, r *relation) string {
 		return strings.ToUpper(r.name)
 	}
 	return r.name
-}
-
-// byHand is the SQL that leaves in a database what the policy leaves of what
-// its schema "whole" holds.
-func (p *profile) byHand() string {
-	var b strings.Builder
-	b.WriteString("SET search_path = whole, public;\n")
-	for _, r := range relations {
-		fmt.Fprintf(&b, "DROP TABLE IF EXISTS %s CASCADE;\n", r.in(""))
-	}
-	for _, r := range relations {
-		a := p.access(r)
-		inherits := r.parent != "" && !r.partition && p.access(named(r.parent)).usable()
-		if !a.usable() && !inherits {
-			continue
-		}
-		list := make([]string, len(r.columns))
-		for i, c := range r.columns {
-			list[i] = overwritten(r.name+"."+c.name, c.decl, a.masks[c.name]) + " AS " + c.name
-		}
-		where := "true"
-		for _, f := range a.filters {
-			where += " AND (" + f.Predicate + "\n)"
-		}
-		only := ""
-		if r == docs {
-			only = "ONLY "
-		}
-		query := fmt.Sprintf("SELECT %s FROM %s%s AS %s WHERE %s", strings.Join(list, ", "), only, r.in("whole"), r.name, where)
-		if inherits {
-			fmt.Fprintf(&b, "CREATE TABLE %s () INHERITS (%s);\nINSERT INTO %s %s;\n", r.in(""), named(r.parent).in(""), r.in(""), query)
-		} else {
-			fmt.Fprintf(&b, "CREATE TABLE %s AS %s;\n", r.in(""), query)
-		}
-		if r.view == "" && !slices.ContainsFunc(r.key, func(k string) bool { return a.masks[k] != "" }) {
-			fmt.Fprintf(&b, "ALTER TABLE %s ADD PRIMARY KEY (%s);\n", r.in(""), strings.Join(r.key, ", "))
-		}
-	}
-	return b.String()
-}
-
-// overwritten is what stands for a column in a database masked by hand.
-func overwritten(column, decl, kind string) string {
-	family := map[string]string{"text": "text", "varchar(20)": "varchar", "varchar(10)": "varchar", "varchar(30)": "varchar", "char(11)": "bpchar", "handle": "varchar"}[decl]
-	switch {
-	case kind == "":
-		return column
-	case kind == "null" || family == "":
-		return "NULL::" + cmp.Or(family, decl)
-	case kind == "redact":
-		return "CASE WHEN " + column + " IS NOT NULL THEN '[redacted]' END::" + family
-	}
-	return "encode(sha256(convert_to(" + column + "::text, 'UTF8')), 'hex')::" + family
 }

@@ -1,0 +1,115 @@
+package property
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// verifyWrite plays a write in a transaction on both sides and compares what
+// comes of it; what is hidden must be as it was.
+func (r *regime) verifyWrite(s *statement) (got, want answer, complaint string, err error) {
+	seeAll := "SELECT * FROM " + s.write.table.relation.in("")
+	play := func(c *client, byHand bool) (done, after answer, err error) {
+		if _, err = c.simple("BEGIN"); err != nil {
+			return
+		}
+		if done, err = s.play(c, byHand); err != nil {
+			return
+		}
+		if done.code == "" {
+			if after, err = c.simple(seeAll); err != nil {
+				return
+			}
+		}
+		end := "ROLLBACK"
+		if s.write.commit && !byHand {
+			end = "COMMIT"
+		}
+		_, err = c.simple(end)
+		return
+	}
+	got, gotAfter, err := play(r.proxy, false)
+	if err != nil {
+		return got, want, "", err
+	}
+	want, wantAfter, err := play(the.hand, true)
+	if err != nil {
+		return got, want, "", err
+	}
+	if s.write.commit && got.code == "" {
+		complaint, err = s.write.inspect()
+	}
+	if leak := r.leak(gotAfter); leak != "" {
+		complaint = "leaks " + leak + " in what is there afterwards"
+	}
+	if complaint == "" && err == nil && got.code == "" && want.code == "" {
+		see := &statement{way: simply}
+		for _, c := range s.write.table.relation.columns {
+			see.columns = append(see.columns, column{mask: s.write.table.masks[c.name]})
+		}
+		if d := r.difference(see, gotAfter, wantAfter); d != "" {
+			complaint = "afterwards " + d
+		}
+	}
+	return got, want, complaint, err
+}
+
+// inspect looks at a changed table from behind the proxy, and undoes the
+// change.
+func (w *write) inspect() (complaint string, err error) {
+	r := w.table.relation
+	root := r
+	if r.parent != "" {
+		root = named(r.parent)
+	}
+	defer func() {
+		undo := "TRUNCATE " + root.in("") + ";\n"
+		for _, f := range root.family() {
+			undo += f.fill("")
+		}
+		if _, failed := the.truth.must(undo); err == nil {
+			err = failed
+		}
+	}()
+	visible := "true"
+	for _, f := range w.table.filters {
+		visible += " AND (" + f.Predicate + "\n)"
+	}
+	var kept []string
+	for _, c := range r.columns {
+		if !slices.Contains(w.assigned, c.name) || slices.Contains(r.key, c.name) {
+			kept = append(kept, c.name)
+		}
+	}
+	old := fmt.Sprintf("%s < %d", r.key[0], firstNew)
+	for _, check := range []struct{ what, sql string }{
+		{"a hidden row changed", fmt.Sprintf("SELECT * FROM %%s AS %s WHERE (%s) IS NOT TRUE ORDER BY %s", r.name, visible, strings.Join(r.key, ", "))},
+		{"a column changed that got no value", fmt.Sprintf("SELECT %s FROM %%s AS %s WHERE %s", strings.Join(kept, ", "), r.name, old)},
+	} {
+		before, err := the.hand.must("SET search_path = whole, public; " + strings.Replace(check.sql, "%s", r.in("whole"), 1))
+		if err == nil {
+			_, err = the.hand.must("SET search_path = public")
+		}
+		if err != nil {
+			return "", err
+		}
+		now, err := the.truth.must(strings.Replace(check.sql, "%s", r.in(""), 1))
+		if err != nil {
+			return "", err
+		}
+		was, is := printed(before.rows), printed(now.rows)
+		if check.what == "a hidden row changed" {
+			if !slices.Equal(was, is) {
+				return check.what + ": " + listing(is) + "\n  was " + listing(was), nil
+			}
+			continue
+		}
+		for _, row := range is {
+			if !slices.Contains(was, row) {
+				return check.what + ": " + row, nil
+			}
+		}
+	}
+	return "", nil
+}
