@@ -187,3 +187,40 @@ func TestDeletedBehindOurBack(t *testing.T) {
 	stack.Destroy()
 	beam.Empty(t)
 }
+
+// An update of two objects of which the second is refused: what the program
+// has dropped there is cleared by the next up, although the engine has
+// recorded the new inputs with the half-made state.
+func TestAClearThatWasRefusedIsMadeByTheNextUp(t *testing.T) {
+	beam := harness.StartBeam(t, harness.BeamOptions{})
+	gate := harness.NewGate(t, beam.URL)
+	project := func(description string, database map[string]any) resources {
+		in := inputs("Project", "half", 1, beam.Org)
+		in["description"] = description
+		maps.Copy(in["database"].(map[string]any), database)
+		return resources{"half": resource("Project", in)}
+	}
+	stack := newStack(t, project("old", map[string]any{"queryTimeoutMs": 5000}), append(beam.Env(), "PGBEAM_API_URL="+gate.URL)...)
+	stack.Up()
+	yaml(t, stack.Dir, project("new", nil))
+	gate.On(func(_ int, r *http.Request) bool {
+		if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/databases/") {
+			r.URL.Path += "-none"
+		}
+		return true
+	}, nil)
+	if r := stack.Try("up", "--yes", "--skip-preview"); r.Err == nil {
+		t.Fatal("the refused update succeeded")
+	}
+	gate.On(nil, nil)
+	stack.Refresh()
+	stack.Up()
+	half := stack.Find("half")
+	id, _ := half.Outputs["primaryDatabaseId"].(string)
+	if db := beam.Call(t, http.MethodGet, path(half)+"/databases/"+id, nil); db["query_timeout_ms"] != 0.0 {
+		t.Errorf("the database keeps a timeout of %v", db["query_timeout_ms"])
+	}
+	stack.Unchanged()
+	stack.Destroy()
+	beam.Empty(t)
+}
