@@ -23,12 +23,12 @@ import (
 )
 
 // startBouncer runs PgBouncer in session mode before a database, with TLS for
-// its clients, and returns a connection string; false where it is not
-// installed. The password it is given is that of a database made for this run.
-func startBouncer(b *testing.B, postgres *harness.Postgres) (string, bool) {
+// its clients, and returns a connection string and its process; 0 where it is
+// not installed. The password it is given is that of a database made for this run.
+func startBouncer(b *testing.B, postgres *harness.Postgres) (string, int) {
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
-		return "", false
+		return "", 0
 	}
 	dir, err := os.MkdirTemp("", "pgbeam-bench-bouncer-")
 	if err != nil {
@@ -93,7 +93,7 @@ client_tls_key_file = %s
 		return err == nil
 	})
 	at := url.URL{Scheme: "postgresql", User: url.UserPassword(postgres.Username, postgres.AppPassword), Host: address, Path: "/" + postgres.Database, RawQuery: "sslmode=require"}
-	return at.String(), true
+	return at.String(), cmd.Process.Pid
 }
 
 func selfSigned(b *testing.B) (certificate, key string) {

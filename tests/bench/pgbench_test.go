@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
 )
@@ -18,6 +19,7 @@ const clients = 8
 type lane struct {
 	name, url string
 	beside    string // the lane that it is compared with, "" for none
+	pid       int    // of what stands before the database, 0 for nothing
 }
 
 // mix is what pgbench sends.
@@ -26,26 +28,43 @@ type mix struct {
 	args []string
 }
 
-var tps = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \(without initial connection time\)$`)
+// run is what came of one run of pgbench.
+type run struct {
+	rate float64       // transactions a second
+	each time.Duration // processor time for one: pgbench's, PostgreSQL's and that of what stands between
+}
 
-// pgbench runs m through a lane for some seconds and returns how many
-// transactions a second there were. A single failed statement ends it.
-func pgbench(b *testing.B, at lane, m mix, seconds string) float64 {
+// pgbench runs m through a lane for some seconds. A single failed statement
+// ends it. database is PostgreSQL's first process.
+func pgbench(b *testing.B, at lane, m mix, seconds string, database int) run {
 	b.Helper()
 	args := append([]string{"--no-vacuum", "--client", strconv.Itoa(clients), "--jobs", "2", "--time", seconds}, m.args...)
 	cmd := exec.CommandContext(b.Context(), harness.Program(b, "pgbench", "PostgreSQL's contributed programs"), append(args, at.url)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	before := processorTime(database) + processorTime(at.pid)
 	err := cmd.Run()
-	found := tps.FindSubmatch(stdout.Bytes())
-	if err != nil || found == nil {
+	used := processorTime(database) + processorTime(at.pid) - before
+	rate, count := number(tps, stdout.Bytes()), number(transactions, stdout.Bytes())
+	if err != nil || rate == 0 || count == 0 {
 		b.Fatalf("pgbench, %s, %s: %v\n%s%s", at.name, m.name, err, stdout.String(), stderr.String())
 	}
-	rate, err := strconv.ParseFloat(string(found[1]), 64)
-	if err != nil {
-		b.Fatal(err)
+	used += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return run{rate, time.Duration(float64(used) / count)}
+}
+
+var (
+	tps          = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \(without initial connection time\)$`)
+	transactions = regexp.MustCompile(`(?m)^number of transactions actually processed: ([0-9]+)`)
+)
+
+func number(line *regexp.Regexp, in []byte) float64 {
+	found := line.FindSubmatch(in)
+	if found == nil {
+		return 0
 	}
-	return rate
+	n, _ := strconv.ParseFloat(string(found[1]), 64)
+	return n
 }
 
 // middle is the median.

@@ -24,70 +24,97 @@ const (
 // BenchmarkStatements runs pgbench's SELECT straight to PostgreSQL, through
 // PgBouncer where it is installed, and through PgBeam, by turns, so that
 // whatever else the machine does falls on all. -benchtime=Nx sets the number
-// of rounds, BENCH_SECONDS how long each run is. Everything but the straight
+// of rounds, of three turns each, BENCH_SECONDS how long a turn is. Everything but the straight
 // lane is TLS for the client, and plain behind.
 func BenchmarkStatements(b *testing.B) {
-	seconds := cmp.Or(os.Getenv("BENCH_SECONDS"), "2")
+	seconds, turns := cmp.Or(os.Getenv("BENCH_SECONDS"), "1"), 0
 	postgres, err := harness.StartPostgres(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(postgres.Close)
 	harness.Run(b, harness.Command{Args: []string{harness.Program(b, "pgbench", "PostgreSQL's contributed programs"), "--initialize", "--quiet", postgres.AppURL()}})
-	lanes := lanes(b, postgres)
-	mixes := mixes(b)
-
-	for _, m := range mixes { // decisions are made, plans are chosen
-		for _, l := range lanes {
-			pgbench(b, l, m, "1")
+	database := postmaster(postgres)
+	t := table{lanes: lanes(b, postgres), mixes: mixes(b), runs: map[[2]string][]run{}}
+	for _, m := range t.mixes { // decisions are made, plans are chosen
+		for _, l := range t.lanes {
+			pgbench(b, l, m, "1", database)
 		}
 	}
-	rates := map[[2]string][]float64{}
-	for round := 0; b.Loop(); round++ {
-		for _, m := range mixes {
-			for i := range lanes {
-				l := lanes[(i+round)%len(lanes)]
-				key := [2]string{m.name, l.name}
-				rates[key] = append(rates[key], pgbench(b, l, m, seconds))
+	for b.Loop() {
+		for range 3 {
+			for _, m := range t.mixes {
+				for i := range t.lanes {
+					l := t.lanes[(i+turns)%len(t.lanes)]
+					key := [2]string{m.name, l.name}
+					t.runs[key] = append(t.runs[key], pgbench(b, l, m, seconds, database))
+				}
 			}
+			turns++
 		}
 	}
 
+	rate := func(r run) float64 { return r.rate }
+	used := func(r run) float64 { return float64(r.each.Nanoseconds()) / 1e3 }
 	var out strings.Builder
-	fmt.Fprintf(&out, "\npgbench -S, %d clients, %s s by turns, median of %d rounds; built with CGO_ENABLED=%s\n", clients, seconds, b.N, harness.Cgo())
-	fmt.Fprintf(&out, "statements a second, and the ratio to the lane named below\n\n  %-34s", "")
-	for _, m := range mixes {
-		fmt.Fprintf(&out, " %22s", m.name)
-	}
-	fmt.Fprintln(&out)
-	for _, l := range lanes {
-		fmt.Fprintf(&out, "  %-34s", l.name)
-		for _, m := range mixes {
-			fmt.Fprintf(&out, " %12.0f", middle(rates[[2]string{m.name, l.name}]))
-			if l.beside == "" {
-				fmt.Fprintf(&out, " %9s", "")
-				continue
-			}
-			ratio := ratio(rates[[2]string{m.name, l.name}], rates[[2]string{m.name, l.beside}])
-			fmt.Fprintf(&out, " %9.3f", ratio)
-			b.ReportMetric(ratio, metric(m.name, l.name))
-		}
-		fmt.Fprintln(&out)
+	fmt.Fprintf(&out, "\npgbench -S, %d clients, median of %d turns of %s s; built with CGO_ENABLED=%s\n", clients, turns, seconds, harness.Cgo())
+	fmt.Fprintf(&out, "\nstatements a second, and the ratio to the lane named below\n\n")
+	t.print(&out, rate)
+	if used(t.runs[[2]string{t.mixes[0].name, straight}][0]) > 0 {
+		fmt.Fprintf(&out, "\nmicroseconds of processor time for one, of client, PostgreSQL and all between, and its ratio\n\n")
+		t.print(&out, used)
 	}
 	fmt.Fprintf(&out, "\nRatios of PgBouncer and of %q are to %s, those of policies to %q.\n", passthrough, straight, passthrough)
-	seen := mixes[0].name
+	for _, l := range t.lanes {
+		for _, m := range t.mixes {
+			if l.beside != "" {
+				b.ReportMetric(t.ratio(m.name, l, rate), metric(m.name, l.name))
+			}
+		}
+	}
+	seen := t.mixes[0].name
 	fmt.Fprintf(&out, "Under a policy, statements that were seen before: no rule touched %.3f (goal 0.95), mask and filter %.3f (goal 0.85).\n\n",
-		ratio(rates[[2]string{seen, untouched}], rates[[2]string{seen, passthrough}]),
-		ratio(rates[[2]string{seen, ruled}], rates[[2]string{seen, passthrough}]))
+		t.ratio(seen, lane{name: untouched, beside: passthrough}, rate), t.ratio(seen, lane{name: ruled, beside: passthrough}, rate))
 	fmt.Print(out.String())
 }
 
-// ratio is the median of the rounds' ratios: what slowed a whole round down
+// table is what was measured.
+type table struct {
+	lanes []lane
+	mixes []mix
+	runs  map[[2]string][]run // by the names of mix and lane, in the order of turns
+}
+
+func (t *table) print(out *strings.Builder, value func(run) float64) {
+	fmt.Fprintf(out, "  %-34s", "")
+	for _, m := range t.mixes {
+		fmt.Fprintf(out, " %22s", m.name)
+	}
+	fmt.Fprintln(out)
+	for _, l := range t.lanes {
+		fmt.Fprintf(out, "  %-34s", l.name)
+		for _, m := range t.mixes {
+			var all []float64
+			for _, r := range t.runs[[2]string{m.name, l.name}] {
+				all = append(all, value(r))
+			}
+			ratio := ""
+			if l.beside != "" {
+				ratio = fmt.Sprintf("%.3f", t.ratio(m.name, l, value))
+			}
+			fmt.Fprintf(out, " %13.0f %8s", middle(all), ratio)
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+// ratio is the median of the turns' ratios: what slowed a whole turn down
 // slowed both.
-func ratio(with, without []float64) float64 {
+func (t *table) ratio(mix string, l lane, value func(run) float64) float64 {
+	with, without := t.runs[[2]string{mix, l.name}], t.runs[[2]string{mix, l.beside}]
 	var each []float64
 	for i := range with {
-		each = append(each, with[i]/without[i])
+		each = append(each, value(with[i])/value(without[i]))
 	}
 	return middle(each)
 }
@@ -150,12 +177,12 @@ func lanes(b *testing.B, postgres *harness.Postgres) []lane {
 	user.User = url.UserPassword(postgres.Username, postgres.AppPassword)
 
 	lanes := []lane{{name: straight, url: postgres.AppURL()}}
-	if at, ok := startBouncer(b, postgres); ok {
-		lanes = append(lanes, lane{name: bouncer, url: at, beside: straight})
+	if at, pid := startBouncer(b, postgres); pid > 0 {
+		lanes = append(lanes, lane{bouncer, at, straight, pid})
 	}
 	return slices.Concat(lanes, []lane{
-		{name: passthrough, url: user.String(), beside: straight},
-		{name: untouched, url: others.String(), beside: passthrough},
-		{name: ruled, url: both.String(), beside: passthrough},
+		{passthrough, user.String(), straight, beam.PID()},
+		{untouched, others.String(), passthrough, beam.PID()},
+		{ruled, both.String(), passthrough, beam.PID()},
 	})
 }

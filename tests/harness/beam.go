@@ -162,6 +162,9 @@ func (b *Beam) Close() {
 	_ = os.RemoveAll(b.Dir)
 }
 
+// PID is the server's process.
+func (b *Beam) PID() int { return b.cmd.Process.Pid }
+
 // Log is all the server has logged so far.
 func (b *Beam) Log() string { return b.log.String() }
 

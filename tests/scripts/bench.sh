@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every benchmark: what "make bench" does. BENCH narrows them to names
-# that match, as go test -bench does; BENCH_SECONDS is how long each run of
+# that match, as go test -bench does; BENCH_SECONDS is how long each turn of
 # pgbench is. Statements and decisions alone: make bench BENCH=Statements\|Decisions
 set -eu
 cd "$(dirname "$0")/../.."

@@ -1,0 +1,42 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
+)
+
+// processorTime is what a process has used so far, and those of its children
+// that have ended; 0 where /proc does not tell.
+func processorTime(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The name of the program, in brackets, may hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const user, last = 11, 14 // utime, stime, cutime, cstime; in hundredths of a second, as proc(5) has it everywhere
+	var sum time.Duration
+	for _, f := range fields[user : last+1] {
+		n, _ := strconv.Atoi(f)
+		sum += time.Duration(n) * 10 * time.Millisecond
+	}
+	return sum
+}
+
+// postmaster is the process that all sessions of a PostgreSQL are children of.
+func postmaster(p *harness.Postgres) int {
+	text, err := os.ReadFile(filepath.Join(p.Dir, "data", "postmaster.pid"))
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	pid, _ := strconv.Atoi(line)
+	return pid
+}
