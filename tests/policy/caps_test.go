@@ -24,6 +24,7 @@ func caps() []group {
 			allow(`update lines set qty = qty + 1 where qty > 0 returning 'done'`, `done; done; done`).tagged("UPDATE 5").leaving(`select sum(qty) from lines`, `19`).notes(cut),
 			allow(`fetch 2 from c`, `10; 11`).following(`begin`, `declare c cursor for select id from orders order by id`).tagged("FETCH 2").then(`commit`),
 			allow(`fetch all from c`, `12`).following(`begin`, `declare c cursor for select id from orders order by id`, `fetch 2 from c`).tagged("FETCH 1").then(`commit`).notes(cut),
+			allow(`execute p(2)`, `10; 11; 12`).following(`prepare p(int) as select id from orders where id > $1 order by id`).inBatch().notes(cut),
 			allow(`explain (costs off) select 1 union all select 2 union all select 3 union all select 4`, `~Append`).tagged("EXPLAIN"),
 			allow(`select count(*) from orders`, `6`),
 			allow(`select array_agg(id order by id) from orders`, `{10,11,12,20,21,30}`),

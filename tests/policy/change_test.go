@@ -133,6 +133,50 @@ func TestPolicyChangedInAPipeline(t *testing.T) {
 	}
 }
 
+// SQL's PREPARE and the protocol's Parse make names of one kind: whichever
+// made a name and whichever runs it, the policy of the moment holds.
+func TestPolicyChangedUnderANameOfEitherKind(t *testing.T) {
+	const query = "select id, email from users where id = 1"
+	bySQL := []pgproto3.FrontendMessage{&pgproto3.Query{String: "prepare s as " + query}}
+	byParse := []pgproto3.FrontendMessage{&pgproto3.Parse{Name: "s", Query: query}, &pgproto3.Sync{}}
+	execute := []pgproto3.FrontendMessage{&pgproto3.Query{String: "execute s"}}
+	bind := []pgproto3.FrontendMessage{&pgproto3.Bind{PreparedStatement: "s"}, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{}}
+	for _, c := range []struct {
+		name         string
+		prepare, run []pgproto3.FrontendMessage
+	}{{"PREPARE, EXECUTE", bySQL, execute}, {"PREPARE, Bind", bySQL, bind}, {"Parse, EXECUTE", byParse, execute}, {"Parse, Bind", byParse, bind}} {
+		t.Run(c.name, func(t *testing.T) {
+			p := under(c.name).copied(t)
+			s := p.watched(t)
+			if o := s.exchange(t, c.prepare...); o.failure != nil {
+				t.Fatal(said(o))
+			}
+			if o := s.exchange(t, c.run...); shown(o) != "1|mark-ann@mail.test" {
+				t.Fatalf("before: %s %q", said(o), shown(o))
+			}
+			s.take()
+			p.amend(t, masks("users.email=redact"))
+			if o := s.exchange(t, c.run...); o.failure == nil || len(o.results) > 0 {
+				t.Errorf("after: %q", shown(o))
+			}
+			if o := s.exchange(t, &pgproto3.Query{String: "deallocate s"}); o.failure != nil {
+				t.Fatal(said(o))
+			}
+			// Another text under the same name is another statement.
+			if o := s.exchange(t, c.prepare...); o.failure != nil {
+				t.Fatal(said(o))
+			}
+			if o := s.exchange(t, c.run...); shown(o) != "1|[redacted]" {
+				t.Errorf("prepared again: %s %q", said(o), shown(o))
+			}
+			p.amend(t, except("users"))
+			if o := s.exchange(t, c.run...); o.failure == nil || o.failure.Code != refusedCode || len(o.results) > 0 {
+				t.Errorf("when the table is denied: %s %q", said(o), shown(o))
+			}
+		})
+	}
+}
+
 func TestPolicyChangedUnderAnOpenCursor(t *testing.T) {
 	p := under("cursor").copied(t)
 	s := p.watched(t)
@@ -149,6 +193,20 @@ func TestPolicyChangedUnderAnOpenCursor(t *testing.T) {
 	}
 	if o, err = s.query("rollback"); err != nil || o.failure != nil {
 		t.Fatalf("%v %s", err, said(o))
+	}
+	// One that outlives its transaction is no way round.
+	for _, sql := range []string{"begin", "declare h cursor with hold for select id, email from users order by id", "commit"} {
+		if o, err := s.query(sql); err != nil || o.failure != nil {
+			t.Fatalf("%s: %v %s", sql, err, said(o))
+		}
+	}
+	p.amend(t, set("masking_rules", nil), masks("users.email=null"))
+	if o, err = s.query("fetch all from h"); err != nil || o.failure == nil || len(o.results) > 0 {
+		t.Fatalf("%v %s %q", err, said(o), shown(o))
+	}
+	p.amend(t, set("masking_rules", nil), masks("users.email=redact"))
+	if o, err = s.query("fetch 1 from h"); err != nil || shown(o) != "1|[redacted]" {
+		t.Fatalf("%v %s %q", err, said(o), shown(o))
 	}
 	if o, err = s.query("select id, email from users where id = 1"); err != nil || shown(o) != "1|[redacted]" {
 		t.Fatalf("%v %s %q", err, said(o), shown(o))
@@ -231,6 +289,8 @@ func TestWhatALoginMayAskFor(t *testing.T) {
 		{"-c pgbeam.tenant=2", "", ""},
 		{"-c pgbeam.principal_type=human", "", ""},
 		{"-c client_encoding=SJIS", "", ""},
+		{"-c client_min_messages=debug1", "", ""},
+		{"-c client_min_messages=log", "", ""},
 		{"-c standard_conforming_strings=off", "", ""},
 	} {
 		t.Run(c.options, func(t *testing.T) {
