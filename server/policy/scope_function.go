@@ -95,12 +95,16 @@ func (a *analysis) scalar(oid uint32) bool {
 func (a *analysis) plainArray(n *pg.Node, ns *namespace) bool {
 	switch e := n.GetNode().(type) {
 	case *pg.Node_AArrayExpr:
+		// All have one type: one of a known type tells it, and so do literals
+		// alone.
+		literals := true
 		for _, item := range e.AArrayExpr.Elements {
-			if item.GetAConst() == nil && !a.plainArray(item, ns) {
-				return false
+			if a.plainArray(item, ns) || a.scalarItem(item, ns) {
+				return true
 			}
+			literals = literals && item.GetAConst() != nil
 		}
-		return len(e.AArrayExpr.Elements) > 0
+		return literals && len(e.AArrayExpr.Elements) > 0
 	case *pg.Node_TypeCast:
 		names := stringsOf(e.TypeCast.TypeName.GetNames())
 		return len(e.TypeCast.TypeName.GetArrayBounds()) > 0 && len(names) > 0 && castFamilies[names[len(names)-1]] != 0
@@ -111,6 +115,25 @@ func (a *analysis) plainArray(n *pg.Node, ns *namespace) bool {
 		}
 		m := ns.resolve(fields)
 		return m.known && m.row == nil && a.scalar(a.rules.catalog.Types[m.typ].Element)
+	}
+	return false
+}
+
+// scalarItem says whether an expression is known to be of a type of one column.
+func (a *analysis) scalarItem(n *pg.Node, ns *namespace) bool {
+	switch e := n.GetNode().(type) {
+	case *pg.Node_AConst:
+		return !e.AConst.Isnull && e.AConst.GetSval() == nil
+	case *pg.Node_TypeCast:
+		names := stringsOf(e.TypeCast.TypeName.GetNames())
+		return len(names) > 0 && castFamilies[names[len(names)-1]] != 0
+	case *pg.Node_ColumnRef:
+		fields, star := columnFields(e.ColumnRef)
+		if star || len(fields) == 0 || a.rules.catalog == nil {
+			return false
+		}
+		m := ns.resolve(fields)
+		return m.known && m.row == nil && a.scalar(m.typ)
 	}
 	return false
 }
