@@ -44,9 +44,10 @@ func deparse(stmt *pg.Node) (string, error) {
 }
 
 // losesBrackets says whether the deparser would leave out brackets that
-// matter: of (ARRAY[a, b])[2] it makes ARRAY[a, b][2].
+// matter: of (ARRAY[a, b])[2] it makes ARRAY[a, b][2], of (a OR b) IS NULL it
+// makes a OR b IS NULL.
 func losesBrackets(m proto.Message) bool {
-	if i, ok := m.(*pg.A_Indirection); ok && bare(i.Arg) {
+	if len(bracketless(m)) > 0 {
 		return true
 	}
 	found := false
@@ -54,8 +55,106 @@ func losesBrackets(m proto.Message) bool {
 	return found
 }
 
-// bare says whether the deparser writes no brackets around an argument that
-// needs them.
+// bracket puts an indirection of nothing around each expression that needs
+// brackets: the deparser writes it as brackets alone.
+func bracket(m proto.Message) {
+	eachChild(m, func(_ string, child proto.Message) { bracket(child) })
+	for _, at := range bracketless(m) {
+		inner := *at
+		if bare(inner) {
+			inner = &pg.Node{Node: &pg.Node_AIndirection{AIndirection: &pg.A_Indirection{Arg: inner}}}
+		}
+		if _, subscripted := m.(*pg.A_Indirection); !subscripted {
+			inner = &pg.Node{Node: &pg.Node_AIndirection{AIndirection: &pg.A_Indirection{Arg: inner}}}
+		}
+		*at = inner
+	}
+}
+
+// bracketless are the places directly below m whose brackets the deparser
+// leaves out.
+func bracketless(m proto.Message) []**pg.Node {
+	switch n := m.(type) {
+	case *pg.A_Indirection:
+		if bare(n.Arg) {
+			return []**pg.Node{&n.Arg}
+		}
+	case *pg.A_Expr:
+		switch n.Kind {
+		case pg.A_Expr_Kind_AEXPR_NULLIF:
+			return nil // written as a call
+		case pg.A_Expr_Kind_AEXPR_OP:
+			return operands(func(o *pg.Node) bool {
+				return o.GetBoolExpr() == nil && o.GetAExpr() == nil && o.GetNullTest() == nil && o.GetBooleanTest() == nil && operator(o)
+			}, &n.Lexpr, &n.Rexpr)
+		case pg.A_Expr_Kind_AEXPR_BETWEEN, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN, pg.A_Expr_Kind_AEXPR_BETWEEN_SYM, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM:
+			at := []**pg.Node{&n.Lexpr}
+			if list := n.Rexpr.GetList(); list != nil {
+				for i := range list.Items {
+					at = append(at, &list.Items[i])
+				}
+			}
+			return operands(operator, at...)
+		}
+		return operands(operator, &n.Lexpr, &n.Rexpr)
+	case *pg.NullTest:
+		return operands(operator, &n.Arg)
+	case *pg.BooleanTest:
+		return operands(operator, &n.Arg)
+	case *pg.SubLink:
+		return operands(operator, &n.Testexpr)
+	case *pg.CollateClause:
+		return operands(operator, &n.Arg)
+	case *pg.JsonIsPredicate:
+		return operands(operator, &n.Expr)
+	case *pg.XmlExpr:
+		if n.Op == pg.XmlExprOp_IS_DOCUMENT && len(n.Args) == 1 {
+			return operands(operator, &n.Args[0])
+		}
+	case *pg.FuncCall:
+		if atTimeZone(n) {
+			return operands(operator, &n.Args[0], &n.Args[1])
+		}
+	}
+	return nil
+}
+
+func operands(needs func(*pg.Node) bool, at ...**pg.Node) []**pg.Node {
+	var list []**pg.Node
+	for _, a := range at {
+		if *a != nil && needs(*a) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// operator says whether an expression is written with an operator, and so may
+// be read as part of what stands around it.
+func operator(n *pg.Node) bool {
+	switch e := n.GetNode().(type) {
+	case *pg.Node_BoolExpr, *pg.Node_NullTest, *pg.Node_BooleanTest, *pg.Node_CollateClause, *pg.Node_JsonIsPredicate:
+		return true
+	case *pg.Node_AExpr:
+		return e.AExpr.Kind != pg.A_Expr_Kind_AEXPR_NULLIF
+	case *pg.Node_SubLink:
+		return e.SubLink.SubLinkType == pg.SubLinkType_ANY_SUBLINK || e.SubLink.SubLinkType == pg.SubLinkType_ALL_SUBLINK
+	case *pg.Node_XmlExpr:
+		return e.XmlExpr.Op == pg.XmlExprOp_IS_DOCUMENT
+	case *pg.Node_FuncCall:
+		return atTimeZone(e.FuncCall)
+	}
+	return false
+}
+
+// atTimeZone says whether a call is written as an operator.
+func atTimeZone(n *pg.FuncCall) bool {
+	names := stringsOf(n.Funcname)
+	return n.Funcformat == pg.CoercionForm_COERCE_SQL_SYNTAX && len(n.Args) == 2 && len(names) > 0 && names[len(names)-1] == "timezone"
+}
+
+// bare says whether the deparser writes no brackets around what is subscripted
+// and needs them.
 func bare(arg *pg.Node) bool {
 	switch n := arg.GetNode().(type) {
 	case nil, *pg.Node_ColumnRef, *pg.Node_ParamRef, *pg.Node_AIndirection, *pg.Node_FuncCall, *pg.Node_AExpr,
@@ -65,15 +164,6 @@ func bare(arg *pg.Node) bool {
 		return n.SubLink.SubLinkType != pg.SubLinkType_EXPR_SUBLINK
 	}
 	return true
-}
-
-// bracket puts an indirection of nothing around each such argument, which the
-// deparser writes as brackets alone.
-func bracket(m proto.Message) {
-	eachChild(m, func(_ string, child proto.Message) { bracket(child) })
-	if i, ok := m.(*pg.A_Indirection); ok && bare(i.Arg) {
-		i.Arg = &pg.Node{Node: &pg.Node_AIndirection{AIndirection: &pg.A_Indirection{Arg: i.Arg}}}
-	}
 }
 
 func deparseExpression(expr *pg.Node) (string, error) {
