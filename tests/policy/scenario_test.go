@@ -8,9 +8,9 @@ type group struct {
 
 // scenario is a statement, and all that is to come of it.
 //
-// Rows are written "1|ann; 2|bob": ∅ is NULL, "one of these: a; b" of several
-// results is "a; b ;; c", and <hash of x> the SHA-256 of x. Rows that begin
-// with ~ are any that contain the rest.
+// Rows are written "1|ann; 2|bob", and the results of several statements
+// "1|ann; 2|bob ;; 3". ∅ is NULL, <hash of x> the SHA-256 of x, and rows that
+// begin with ~ are any that contain the rest.
 type scenario struct {
 	sql     string
 	verdict string // allow, mask, row-filter, block
