@@ -105,6 +105,8 @@ func bracketless(m proto.Message) []**pg.Node {
 		return operands(operator, &n.Testexpr)
 	case *pg.CollateClause:
 		return operands(operator, &n.Arg)
+	case *pg.TypeCast:
+		return operands(func(o *pg.Node) bool { return o.GetAExpr() == nil && operator(o) }, &n.Arg)
 	case *pg.JsonIsPredicate:
 		return operands(operator, &n.Expr)
 	case *pg.XmlExpr:
