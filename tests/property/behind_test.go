@@ -40,6 +40,7 @@ func (r *regime) verifyWrite(s *statement) (got, want answer, complaint string, 
 	if s.write.commit && got.code == "" {
 		complaint, err = s.write.inspect()
 	}
+	gotAfter.sent += got.sent // what it stored itself it may see
 	if leak := r.leak(gotAfter); leak != "" {
 		complaint = "leaks " + leak + " in what is there afterwards"
 	}

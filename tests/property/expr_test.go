@@ -5,10 +5,6 @@ import (
 	"strings"
 )
 
-// parentheses says whether the proxy keeps those around an operand that is a
-// condition; where not, it refuses the statement.
-const parentheses = false
-
 // expr is an expression of a kind. It fails for no row that the principal
 // sees.
 func (g *generator) expr(k kind, sc *scope, depth int) string {
@@ -154,6 +150,9 @@ func (g *generator) condition(sc *scope, depth int) string {
 	case 11:
 		return g.expr(integer, sc, depth-1) + " IN (" + g.literal(integer) + ", " + g.literal(integer) + ", " + g.expr(integer, sc, depth-1) + ")"
 	case 12:
+		if g.chance(3) {
+			return "(" + g.condition(sc, depth-1) + pick(g.draw, ") = (", ") IS DISTINCT FROM (", ") IN (true, ") + g.condition(sc, depth-1) + ")"
+		}
 		return g.expr(integer, sc, depth-1) + " BETWEEN " + g.literal(integer) + " AND " + g.expr(integer, sc, depth-1)
 	}
 	return g.comparison(sc, depth)
@@ -173,14 +172,7 @@ func (g *generator) comparison(sc *scope, depth int) string {
 	case 3:
 		return g.expr(text, sc, depth) + pick(g.draw, " LIKE 'zq%'", " ~ '^[0-9]'", " ILIKE '%a%'", " NOT LIKE '%1%'", " SIMILAR TO 'zq%'")
 	case 4:
-		k := ordered[g.below(len(ordered))]
-		if k == boolean && !parentheses {
-			k = text
-		}
-		return g.expr(k, sc, depth) + pick(g.draw, " IS NOT NULL", " IS NULL")
-	}
-	if !parentheses {
-		depth = 0
+		return g.expr(ordered[g.below(len(ordered))], sc, depth) + pick(g.draw, " IS NOT NULL", " IS NULL")
 	}
 	return g.expr(boolean, sc, depth) + pick(g.draw, "", " IS TRUE", " IS NOT FALSE")
 }
