@@ -16,7 +16,8 @@ func (p Profile) NeedsCatalog() bool {
 
 // Unmatched lists the rules that name a relation or a column that the catalog
 // does not have. They protect it once it is made; until then they do nothing,
-// which a typing mistake looks like. Without a catalog there is no answer.
+// which a typing mistake looks like, but for a mask whose table is there: it
+// keeps that table from being read. Without a catalog there is no answer.
 func (e *Engine) Unmatched() []Mismatch {
 	if e.catalog == nil {
 		return nil
