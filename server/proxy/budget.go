@@ -64,7 +64,7 @@ func (e *enforcer) charge(n int) *wire.Report {
 
 // chargePortal is charge for the first Execute of a portal.
 func (e *enforcer) chargePortal(portal string, list []*prepared) *wire.Report {
-	s := e.portals.byName[portal]
+	s := e.portals.get(portal)
 	if s == nil { // a cursor of SQL
 		return e.charge(1)
 	}

@@ -262,7 +262,7 @@ func (p *enforcePump) query(body []byte) error {
 	switch {
 	case v.refused != nil:
 	case v.tagged("EXECUTE"):
-		v.refused = p.still(p.statements.may([]byte(v.Statements[0].Name)))
+		v.refused = p.stillNamed([]byte(v.Statements[0].Name))
 	case v.tagged("PREPARE"):
 		made = v.prepared(text, p.engine)
 		v.refused = p.room(text)
@@ -348,7 +348,7 @@ func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
 	}
 	p.catchUp()
 	list := p.statements.may(statement)
-	if r := p.still(list); r != nil {
+	if r := p.stillNamed(statement); r != nil {
 		p.refuse(wire.Parse, unstored, r)
 		return true, true
 	}
@@ -372,7 +372,7 @@ func (p *enforcePump) bindMasked(body []byte) error {
 	if refused, alive := p.bind(portal, statement); refused || !alive {
 		return nil
 	}
-	p.portals.byName[string(portal)].nulls = nulls
+	p.portals.get(string(portal)).nulls = nulls
 	p.out = wire.AppendBody(p.out, wire.Bind, body)
 	return nil
 }

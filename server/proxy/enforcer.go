@@ -308,7 +308,7 @@ func (e *enforcer) cursorCap(limit int) *rowCap {
 // portalCap is the cap of what a portal gives, nil without one.
 func (e *enforcer) portalCap(portal string, list []*prepared) []*rowCap {
 	limit := e.ruling.profile.MaxRows
-	s := e.portals.byName[portal]
+	s := e.portals.get(portal)
 	switch {
 	case limit == 0:
 		return nil

@@ -57,6 +57,12 @@ type slot struct {
 	charged bool    // a portal that has run
 }
 
+// maxName is how much of a name PostgreSQL goes by: longer ones that begin
+// alike are the same name.
+const maxName = 63
+
+func nameKey(name string) string { return name[:min(len(name), maxName)] }
+
 // set notes that a name is made to stand for what p says.
 func (n *names) set(name string, p ...*prepared) {
 	s := n.touch(name)
@@ -71,12 +77,16 @@ func (n *names) set(name string, p ...*prepared) {
 
 // drop notes that a name is to stand for nothing.
 func (n *names) drop(name string) {
-	if n.byName[name] != nil {
+	if n.get(name) != nil {
 		n.touch(name).last = nil
 	}
 }
 
+// get is what is known of a name, nil when nothing is.
+func (n *names) get(name string) *slot { return n.byName[nameKey(name)] }
+
 func (n *names) touch(name string) *slot {
+	name = nameKey(name)
 	s := n.byName[name]
 	if s == nil {
 		if n.byName == nil {
@@ -126,7 +136,7 @@ func (n *names) clear() {
 }
 
 func (n *names) may(name []byte) []*prepared {
-	s := n.byName[string(name)]
+	s := n.byName[string(name[:min(len(name), maxName)])]
 	switch {
 	case s == nil:
 		return nil
@@ -138,7 +148,7 @@ func (n *names) may(name []byte) []*prepared {
 
 // nulls are those of a portal.
 func (n *names) nulls(portal string) []int {
-	if s := n.byName[portal]; s != nil {
+	if s := n.get(portal); s != nil {
 		return s.nulls
 	}
 	return nil
@@ -225,6 +235,21 @@ func (e *enforcer) stillAll() *wire.Report {
 		return refused
 	}
 	for _, s := range e.portals.byName {
+		if refused := e.still(s.may); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+// stillNamed is still for what a name stands for. A name that is not known here
+// may be known upstream by another spelling, and stand for any of them.
+func (e *enforcer) stillNamed(name []byte) *wire.Report {
+	list := e.statements.may(name)
+	if len(list) > 0 {
+		return e.still(list)
+	}
+	for _, s := range e.statements.byName {
 		if refused := e.still(s.may); refused != nil {
 			return refused
 		}

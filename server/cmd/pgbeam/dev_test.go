@@ -222,6 +222,9 @@ func TestStopLetsARunningStatementFinish(t *testing.T) {
 	p, r := startDev(t, data, "--with-postgres", "--drain-timeout", "20s")
 	connection := agent(t, r)
 	busy, idle := connect(t, connection), connect(t, connection)
+	if err := busy.Ping(t.Context()); err != nil { // the parser is ready then
+		t.Fatal(err)
+	}
 	result := make(chan error, 1)
 	go func() {
 		var n int

@@ -13,7 +13,6 @@ import (
 
 	"github.com/pgbeam/pulumi-pgbeam/server/api"
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
-	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 	"github.com/pgbeam/pulumi-pgbeam/server/proxy"
 	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
@@ -257,7 +256,6 @@ func (c serveCommand) newProxy(s store.Store, keys *secret.Keyring, endpoint dom
 	if config.UpstreamRoots, err = c.upstreamRoots(); err != nil {
 		return nil, err
 	}
-	go policy.WarmUp() // meanwhile; the first statement under a policy waits for it
 	return proxy.New(config), nil
 }
 

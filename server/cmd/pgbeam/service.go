@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 	"github.com/pgbeam/pulumi-pgbeam/server/proxy"
 )
 
@@ -127,6 +128,7 @@ func (s *service) run(stop interruption) error {
 	}
 	if s.proxy != nil {
 		parts++
+		go policy.WarmUp() // the first statement under a policy waits for it
 		go func() { ended <- s.proxy.Serve(context.Background(), s.proxySocket) }()
 	}
 	var failure error

@@ -44,9 +44,10 @@ func TestFramesReadBack(t *testing.T) {
 		frame []byte
 		want  pgproto3.BackendMessage
 	}{
-		{AppendReport(nil, Report{"FATAL", "28000", "no", "because", "do"}), &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000", Message: "no", Detail: "because", Hint: "do"}},
-		{AppendReport(nil, Report{"ERROR", "0A000", "a\x00Cforged", "", ""}), &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "0A000", Message: "aCforged"}},
-		{AppendReport(nil, Report{"NOTICE", "00000", "hi", "", ""}), &pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: "hi"}},
+		{AppendReport(nil, Report{Severity: "FATAL", Code: "28000", Message: "no", Detail: "because", Hint: "do"}), &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "28000", Message: "no", Detail: "because", Hint: "do"}},
+		{AppendReport(nil, Report{Severity: "ERROR", Code: "42601", Message: "no", Position: 14}), &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "42601", Message: "no", Position: 14}},
+		{AppendReport(nil, Report{Severity: "ERROR", Code: "0A000", Message: "a\x00Cforged"}), &pgproto3.ErrorResponse{Severity: "ERROR", SeverityUnlocalized: "ERROR", Code: "0A000", Message: "aCforged"}},
+		{AppendReport(nil, Report{Severity: "NOTICE", Code: "00000", Message: "hi"}), &pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: "hi"}},
 		{AppendReadyForQuery(nil, 'T'), &pgproto3.ReadyForQuery{TxStatus: 'T'}},
 		{AppendParameterStatus(nil, "TimeZone", "UTC"), &pgproto3.ParameterStatus{Name: "TimeZone", Value: "UTC"}},
 		{AppendBackendKeyData(nil, CancelKey{7, 1 << 31}), &pgproto3.BackendKeyData{ProcessID: 7, SecretKey: 1 << 31}},
@@ -209,7 +210,7 @@ func FuzzAuthenticationMessages(f *testing.F) {
 }
 
 func FuzzReport(f *testing.F) {
-	f.Add(AppendReport(nil, Report{"FATAL", "28000", "no", "because", "do"})[HeaderSize:])
+	f.Add(AppendReport(nil, Report{Severity: "FATAL", Code: "28000", Message: "no", Detail: "because", Hint: "do"})[HeaderSize:])
 	f.Add([]byte("M"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := ParseReport(body)
