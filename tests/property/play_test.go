@@ -91,7 +91,7 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 		switch w {
 		case portions:
 			w = textual
-		case cursor, executed:
+		case cursor:
 			w = simply
 		}
 	}
