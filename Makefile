@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 export CGO_ENABLED ?= 0
 
-.PHONY: help up down test test-short generate bench build lint clean
+.PHONY: help up down test nightly generate bench build lint clean
 
 help:
 	@echo "PgBeam: a PostgreSQL proxy with policies and agent credentials, managed by Pulumi."
@@ -13,6 +13,7 @@ help:
 	@echo "  make down      stop and remove everything that make up made"
 	@echo
 	@echo "  make test      every test: units, contracts, end to end in four languages"
+	@echo "  make nightly   20,000 random statements under random policies, with a new seed"
 	@echo "  make lint      gofmt, vet, and whether generated files are up to date"
 	@echo "  make generate  write generated files anew from schema/"
 	@echo "  make bench     benchmarks, against the engine's floor"
@@ -40,6 +41,9 @@ generate:
 
 test:
 	@tests/scripts/test.sh
+
+nightly:
+	go test -count=1 -timeout 60m ./tests/property -policies 600 -statements 36 -seed 0
 
 lint:
 	@tests/scripts/lint.sh
