@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 	"google.golang.org/protobuf/proto"
 )
@@ -367,9 +369,13 @@ func namesColumn(m proto.Message) bool {
 	if n, ok := m.(*pg.Node); ok && n == nil {
 		return false
 	}
-	switch m.(type) {
+	switch n := m.(type) {
 	case *pg.ColumnRef, *pg.CurrentOfExpr:
 		return true
+	case *pg.BoolExpr:
+		if n.Boolop == pg.BoolExprType_OR_EXPR { // one arm that restricts nothing lets every row in
+			return !slices.ContainsFunc(n.Args, func(arm *pg.Node) bool { return !namesColumn(arm) })
+		}
 	}
 	found := false
 	eachChild(m, func(_ string, child proto.Message) {
