@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,7 +50,7 @@ func (s script) permitted() bool {
 				continue
 			}
 			text, _, _ = bytes.Cut(text, []byte{0})
-			if !permitted(string(text)) {
+			if !permitted(string(text), kind == 'P') {
 				return false
 			}
 		}
@@ -57,13 +58,17 @@ func (s script) permitted() bool {
 	return true
 }
 
-// permitted reports whether a policy without any rule lets a text through.
-func permitted(sql string) bool {
+// permitted reports whether a policy without any rule lets a text through. In
+// the extended protocol it leaves PREPARE and EXECUTE to the protocol's own.
+func permitted(sql string, extended bool) bool {
 	engine, err := policy.Compile(policy.Profile{}, nil)
 	if err != nil {
 		panic(err)
 	}
 	d := engine.Evaluate(sql)
+	if extended && slices.ContainsFunc(d.Statements, func(s policy.Statement) bool { return s.Name != "" }) {
+		return false
+	}
 	return d.Verdict != policy.Block || d.Rule == "empty"
 }
 
