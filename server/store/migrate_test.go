@@ -74,9 +74,11 @@ func TestStoreOfEveryVersionMigrates(t *testing.T) {
 				t.Fatal(err)
 			}
 			eachEngine(t, func(t *testing.T, db testDB) {
-				if db.keys, err = secret.ParseKeyring(rec.Keys); err != nil {
+				keys, err := secret.ParseKeyring(rec.Keys)
+				if err != nil {
 					t.Fatal(err)
 				}
+				db.keys = keys
 				old := db.raw(t)
 				dialect := goose.DialectPostgres
 				if db.engine == "sqlite" {
