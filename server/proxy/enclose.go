@@ -76,19 +76,18 @@ func (p *enforcePump) known() (status byte, begun bool, err error) {
 
 // own has the upstream run sql for the proxy itself.
 func (p *enforcePump) own(sql string) {
-	name := p.marker + "own"
+	name := append([]byte(p.marker+"own"), 0)
 	ask := func(typ byte, frame []byte) {
 		p.expect(reply{kind: typ, own: true})
 		p.note(typ)
 		p.out = frame
 	}
-	named := func(kind byte) []byte { return append(append([]byte{kind}, name...), 0) }
 	// Closed first: where the last one failed, it is still there.
-	ask(wire.Close, wire.AppendBody(p.out, wire.Close, named('S')))
-	ask(wire.Parse, appendParse(p.out, name, sql, []byte{0, 0}))
-	ask(wire.Bind, wire.AppendBody(p.out, wire.Bind, append(named(0)[1:], append(named(0)[1:], 0, 0, 0, 0, 0, 0)...)))
-	ask(wire.Execute, wire.AppendBody(p.out, wire.Execute, append(named(0)[1:], 0, 0, 0, 0)))
-	ask(wire.Close, wire.AppendBody(p.out, wire.Close, named('P')))
+	ask(wire.Close, wire.AppendBody(p.out, wire.Close, slices.Concat([]byte{'S'}, name)))
+	ask(wire.Parse, appendParse(p.out, p.marker+"own", sql, []byte{0, 0}))
+	ask(wire.Bind, wire.AppendBody(p.out, wire.Bind, slices.Concat(name, name, make([]byte, 6))))
+	ask(wire.Execute, wire.AppendBody(p.out, wire.Execute, slices.Concat(name, make([]byte, 4))))
+	ask(wire.Close, wire.AppendBody(p.out, wire.Close, slices.Concat([]byte{'P'}, name)))
 }
 
 // sync ends a batch of the proxy's.

@@ -43,7 +43,7 @@ type session struct {
 
 	posture  posture   // what the upstream was told of its policy
 	wanted   posture   // what it is to be told
-	enforcer *enforcer // nil without a policy that asks for anything
+	enforcer *enforcer // nil without a policy
 
 	seen    *view     // toUpstream's: the view that was asked last
 	expires time.Time // of seen; zero is never

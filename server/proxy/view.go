@@ -132,7 +132,7 @@ func (v *view) refuseLogin(id identity) *refusal {
 	return nil
 }
 
-// ruling is what the policy of this identity asks for, nil when nothing.
+// ruling is what the policy of this identity asks for, nil when it has none.
 func (v *view) ruling(id identity) *ruling {
 	if id.credentialID == "" {
 		return v.standard
