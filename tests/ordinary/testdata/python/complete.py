@@ -44,8 +44,10 @@ def main():
         shown = read_until(case["shown"])
         if case["shown"] not in shown:
             wrong.append({"typed": case["typed"], "shown": shown})
-        os.write(terminal, b"\x03")  # gives the line up, and a new prompt
-        read_until(task["prompt"])
+        # Ctrl-U empties the line and Enter brings a new prompt. Not Ctrl-C: one
+        # that comes just before readline waits for a key is seen after the next.
+        os.write(terminal, b"\x15\n")
+        read_until("\n" + task["prompt"])
     os.write(terminal, b"\\q\n")
     os.close(terminal)
     os.waitpid(pid, 0)
