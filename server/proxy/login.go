@@ -40,7 +40,11 @@ func (s *Server) login(c *client) (*session, error) {
 		}
 	}
 	ip, _ := addrOf(addr)
-	key := keyOf(ip, c.startup.user)
+	user := r.user // the same under each name that leads to it
+	if r.issued {
+		user = c.startup.user
+	}
+	key := keyOf(ip, user)
 	if r.project != nil {
 		key.project = r.project.id
 	}

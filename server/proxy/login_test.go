@@ -420,6 +420,25 @@ func TestTooManyFailuresAreRefused(t *testing.T) {
 	wantError(t, d.refused(own), "FATAL", "08004", "too many authentication attempts")
 }
 
+// A user has many names: the project's may be part of it, in either case.
+func TestFailuresCountUnderEachNameOfAUser(t *testing.T) {
+	d := deploy(t, func(c *Config) { c.FailuresPerMin = 3 })
+	p := d.project("shop")
+	host := p.Subdomain + "." + testDomain
+	for _, c := range []struct{ host, user, code string }{
+		{host, "postgres", "28P01"},
+		{"", p.Subdomain + "/postgres", "28P01"},
+		{"", strings.ToUpper(p.Subdomain) + "/postgres", "28P01"},
+		{"", strings.ToUpper(p.Subdomain[:1]) + p.Subdomain[1:] + "/postgres", "08004"},
+		{host, "postgres", "08004"},
+		{host, "somebody", "28P01"},
+	} {
+		if e := d.refused(d.config(c.host, c.user, "wrong", "postgres")); e.Code != c.code {
+			t.Errorf("%s: %s %s", c.user, e.Code, e.Message)
+		}
+	}
+}
+
 func TestStartupSettings(t *testing.T) {
 	d := deploy(t)
 	p := d.project("shop", func(_ *store.Project, db *store.Database) { db.QueryTimeoutMs = 12345 })
