@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
@@ -308,6 +309,32 @@ func TestRefusalInAPipeline(t *testing.T) {
 }
 
 // What PostgreSQL itself would refuse is refused in its words, in its place.
+// A client that always has something outstanding does not make the proxy keep
+// what was refused and then skipped.
+func TestRefusalsInALongPipelineAreForgotten(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.under(readOnly)
+	raw := hijack(t, conn)
+	batch := appendParse(nil, "", "delete from t", []byte{0, 0})
+	batch = wire.AppendBody(append(batch, batch...), wire.Sync, nil)
+	send(t, raw, batch)
+	const rounds = 200
+	for range rounds {
+		send(t, raw, batch)
+		for _, want := range []byte("EZ") {
+			if typ, _, err := wire.ReadFrame(raw, nil, 1<<20); err != nil || typ != want {
+				t.Fatalf("got %q, %v; want %q", typ, err, want)
+			}
+		}
+	}
+	s := sessionOf(t, d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.enforcer.refusals); n > 10 {
+		t.Fatalf("%d refusals are kept of %d", n, 2*rounds)
+	}
+}
+
 func TestMistakesInAStatementAreToldAsSuch(t *testing.T) {
 	schema := fixture(t, "create table items (n int)")
 	d := deploy(t)

@@ -493,10 +493,10 @@ func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
 	p.counter++
 	number := strconv.FormatUint(p.counter, 10)
 	p.mu.Lock()
-	if p.refusals == nil || p.ledger.empty() {
-		p.refusals = map[string]*wire.Report{} // those before were skipped upstream
+	if p.ledger.empty() {
+		p.refusals = nil // those before were skipped upstream
 	}
-	p.refusals[number] = why
+	p.refusals = append(p.refusals, standIn{p.counter, why})
 	p.mu.Unlock()
 	p.expect(reply{kind: typ})
 	p.note(typ)

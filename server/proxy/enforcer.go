@@ -41,9 +41,9 @@ type enforcer struct {
 	marker  string // starts the texts that stand upstream for refused ones
 	counter uint64
 
-	// refusals wait for the errors that stand for them, by the number behind the
-	// marker; failures counts all errors of the upstream. of.mu guards these.
-	refusals map[string]*wire.Report
+	// refusals wait for the errors that stand for them, in their order; failures
+	// counts all errors of the upstream. of.mu guards these.
+	refusals []standIn
 	failures int
 	replies  replies
 	shield   shield
@@ -70,6 +70,12 @@ func newEnforcer(s *session, db *store.Database, user string, g ground) *enforce
 	}
 	e.dialer = e.dial
 	return e
+}
+
+// standIn is a refusal by the number behind the marker.
+type standIn struct {
+	number uint64
+	why    *wire.Report
 }
 
 // verdict is what becomes of a text.
@@ -232,9 +238,17 @@ func (e *enforcer) stoodFor(body []byte) *wire.Report {
 	if end < 0 {
 		end = len(rest)
 	}
-	why := e.refusals[rest[:end]]
-	delete(e.refusals, rest[:end])
-	return why
+	number, err := strconv.ParseUint(rest[:end], 10, 64)
+	if err != nil {
+		return nil
+	}
+	for i, r := range e.refusals {
+		if r.number == number {
+			e.refusals = e.refusals[i+1:] // those before were skipped upstream
+			return r.why
+		}
+	}
+	return nil
 }
 
 // ready is called when everything up to a ReadyForQuery was answered. of.mu

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"testing"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 )
 
 // TestLedger plays exchanges: "+" marks what the client sends, "-" what the
@@ -76,5 +78,21 @@ func TestLedgerOfALongPipelineStaysSmall(t *testing.T) {
 	}
 	if cap(l.queue) > 1024 {
 		t.Fatalf("10 outstanding queries take %d bytes", cap(l.queue))
+	}
+}
+
+func TestRepliesOfALongPipelineStaySmall(t *testing.T) {
+	l := newLedger()
+	var r replies
+	send := func() { r.sent(&l, reply{kind: wire.Close}) }
+	for range 10 {
+		send()
+	}
+	for range 100000 {
+		send()
+		r.received(wire.CloseComplete)
+	}
+	if waiting := len(r.queue) - r.head; waiting != 10 || cap(r.queue) > 1024 {
+		t.Fatalf("%d replies are waited for, in room for %d", waiting, cap(r.queue))
 	}
 }

@@ -71,8 +71,11 @@ func (r *replies) sent(l *ledger, next reply) {
 
 func (r *replies) pop() {
 	r.queue[r.head] = reply{}
-	if r.head++; r.head == len(r.queue) {
-		r.queue, r.head = r.queue[:0], 0
+	r.head++
+	if r.head > 64 && 2*r.head > len(r.queue) || r.head == len(r.queue) {
+		left := copy(r.queue, r.queue[r.head:])
+		clear(r.queue[left:])
+		r.queue, r.head = r.queue[:left], 0
 	}
 }
 
