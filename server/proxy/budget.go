@@ -44,7 +44,7 @@ func (e *enforcer) charge(n int) *wire.Report {
 		return nil
 	}
 	b.Subject = e.subject
-	err := e.of.srv.meter.Charge(e.of.srv.base, b, n)
+	err := e.of.srv.meter.Charge(e.of.ctx, b, n)
 	var spent *meter.Exhausted
 	switch {
 	case err == nil:

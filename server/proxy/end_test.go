@@ -488,6 +488,43 @@ func TestTerminateLetsTheStatementFinish(t *testing.T) {
 	})
 }
 
+// What a client asked for before it said Terminate does not outlive its right
+// to ask.
+func TestStatementBeforeTerminateEndsWithItsCredential(t *testing.T) {
+	d := deploy(t)
+	conn, l := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	raw := hijack(t, conn)
+	send(t, raw, wire.AppendTerminate(wire.AppendQuery(nil, "select pg_sleep(600)")))
+	waitActive(t, pid)
+	d.change(l, func(c *store.Credential) { c.Status = "disabled" })
+	wantNoBackend(t, pid)
+}
+
+// An upstream that lets clients in and then says nothing does not keep the
+// proxy from stopping.
+func TestShutdownDoesNotWaitForLogins(t *testing.T) {
+	d := deploy(t, func(c *Config) { c.LoginTimeout = time.Hour })
+	asked := make(chan struct{})
+	p := d.project("shop", imposter(t, func(conn net.Conn) {
+		close(asked)
+		_, _ = io.Copy(io.Discard, conn)
+	}))
+	l := d.credential(p, nil) // under a policy: its session is set up first
+	connecting := make(chan error, 1)
+	go func() {
+		_, err := pgx.ConnectConfig(context.Background(), d.as(l))
+		connecting <- err
+	}()
+	<-asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = d.server.Shutdown(ctx)
+	if err := <-connecting; err == nil {
+		t.Fatal("the client was let in")
+	}
+}
+
 func TestStoreOutageKeepsSessionsAndRefusesLogins(t *testing.T) {
 	var out outage
 	d := deploy(t, func(c *Config) {

@@ -1,11 +1,11 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
@@ -80,9 +80,9 @@ type ground struct {
 // settle checks that a new upstream session is what a policy needs, and fixes
 // its search path: the schemas that it names now, in their order, are those
 // that names are resolved in. Of two statement timeouts the smaller one holds.
-func (r *ruling) settle(up *pool.Upstream, within time.Duration) (ground, error) {
-	_ = up.SetDeadline(time.Now().Add(within))
-	defer func() { _ = up.SetDeadline(time.Time{}) }()
+func (r *ruling) settle(ctx context.Context, up *pool.Upstream) (ground, error) {
+	stop := context.AfterFunc(ctx, func() { up.Close() })
+	defer stop()
 	var have [4]string
 	var g ground
 	var quoted []string

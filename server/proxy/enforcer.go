@@ -99,9 +99,9 @@ func (e *enforcer) current(look bool) (*engine, *wire.Report) {
 	if e.ruling.schema || look {
 		var err error
 		if look {
-			schema, err = e.of.srv.catalogs.Look(e.of.srv.base, e.key, e.dialer)
+			schema, err = e.of.srv.catalogs.Look(e.of.ctx, e.key, e.dialer)
 		} else {
-			schema, err = e.of.srv.catalogs.Get(e.of.srv.base, e.key, e.dialer)
+			schema, err = e.of.srv.catalogs.Get(e.of.ctx, e.key, e.dialer)
 		}
 		if err != nil {
 			e.of.srv.log.Warn("read catalog failed, statements are refused", "project", e.of.proj.id, "database", e.of.id.databaseID, "error", err)

@@ -19,7 +19,7 @@ import (
 // what the credential may do, a place, the upstream. Nobody learns about a
 // credential without having proved to own it.
 func (s *Server) login(c *client) (*session, error) {
-	ctx, cancel := context.WithTimeout(s.base, s.cfg.LoginTimeout)
+	ctx, cancel := context.WithTimeout(s.logins, s.cfg.LoginTimeout)
 	defer cancel()
 	if s.full() {
 		return nil, fatal(codeTooMany, "Try again later, or raise the proxy's limit.", "too many connections")
@@ -160,7 +160,7 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 			s.reports.connections(p.id, -1)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(s.base, s.cfg.LoginTimeout)
+	ctx, cancel := context.WithTimeout(s.logins, s.cfg.LoginTimeout)
 	defer cancel()
 	_ = c.raw.SetDeadline(time.Now().Add(2 * s.cfg.LoginTimeout))
 	up, err := s.dialer.Dial(ctx, p.id, target)
@@ -169,7 +169,7 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 	}
 	ss := newSession(s, c, p, up, id)
 	if under != nil {
-		ground, err := under.settle(up, s.cfg.LoginTimeout)
+		ground, err := under.settle(ctx, up)
 		if err != nil {
 			ss.closeUpstream(false)
 			return nil, err

@@ -70,6 +70,8 @@ type Server struct {
 
 	stop    context.CancelFunc // ends the watcher and the reporter
 	base    context.Context
+	logins  context.Context // of base, done when no login will succeed any more
+	close   context.CancelFunc
 	workers sync.WaitGroup
 
 	mu        sync.Mutex
@@ -112,6 +114,7 @@ func New(cfg Config) *Server {
 		sessions: map[wire.CancelKey]*session{},
 	}
 	s.base, s.stop = context.WithCancel(context.Background())
+	s.logins, s.close = context.WithCancel(s.base)
 	s.registry = newRegistry(cfg.Store, cfg.Log)
 	s.reports = newReporter(cfg.Store, cfg.Log, cfg.Instance)
 	s.meter = meter.New(cfg.Store, cfg.Log)
@@ -227,6 +230,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for conn := range s.greeting {
 		conn.Close()
 	}
+	s.close()
 	open := s.list()
 	s.mu.Unlock()
 	for _, ss := range open {

@@ -139,12 +139,16 @@ func (r *registry) current(ctx context.Context, p *project) *view {
 	if v = p.view.Load(); v.revision >= newest || v.ended != nil {
 		return v
 	}
-	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	within, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
-	if err := r.refresh(ctx, p.id); err != nil {
+	err := r.refresh(within, p.id)
+	v = p.view.Load()
+	switch {
+	case err != nil && ctx.Err() != nil: // who asked has left: that says nothing about the store
+		return v
+	case err != nil:
 		r.log.Warn("reload project failed, its sessions go on with what they have", "project", p.id, "error", err)
 	}
-	v = p.view.Load()
 	p.newest.CompareAndSwap(newest, v.revision) // asked once: from here on it is the watcher's
 	return v
 }

@@ -41,6 +41,9 @@ type session struct {
 	upstream *pool.Upstream
 	hello    []byte // what the client gets first
 
+	ctx  context.Context // done when the session ends: for what a statement waits for here
+	done context.CancelFunc
+
 	posture  posture   // what the upstream was told of its policy
 	wanted   posture   // what it is to be told
 	enforcer *enforcer // nil without a policy
@@ -63,6 +66,7 @@ type session struct {
 
 func newSession(s *Server, c *client, p *project, up *pool.Upstream, id identity) *session {
 	ss := &session{srv: s, proj: p, id: id, raw: c.raw, client: c.conn, upstream: up, ledger: newLedger()}
+	ss.ctx, ss.done = context.WithCancel(s.base)
 	ss.settled.L = &ss.mu
 	return ss
 }
@@ -162,7 +166,7 @@ func (s *session) recheck() {
 // permitted is asked before a statement goes upstream: two atomic loads while
 // nothing has changed.
 func (s *session) permitted() bool {
-	v := s.srv.registry.current(s.srv.base, s.proj)
+	v := s.srv.registry.current(s.ctx, s.proj)
 	if v != s.seen {
 		if refused := v.refuse(s.id); refused != nil {
 			s.end(refused)
@@ -196,6 +200,7 @@ func (s *session) paced() bool {
 // upstream is cancelled: nothing of a session outlives it.
 func (s *session) end(why *refusal) {
 	s.ending.CompareAndSwap(nil, why)
+	s.done()
 	// Wake both pumps; a client that does not read does not hold us up.
 	past := time.Unix(1, 0)
 	_ = s.raw.SetReadDeadline(past)
@@ -244,6 +249,7 @@ func (s *session) cancel(ctx context.Context) {
 // upstream is not in the middle of a frame, where a Terminate could complete
 // what must not be completed.
 func (s *session) closeUpstream(whole bool) {
+	s.done()
 	s.mu.Lock()
 	silent, lost := s.silent, s.lost
 	s.mu.Unlock()

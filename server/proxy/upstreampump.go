@@ -217,11 +217,12 @@ func (p *upstreamPump) settle() {
 	}
 }
 
-// outstanding reports whether something may be running upstream.
+// outstanding reports whether something may be running upstream: also for a
+// client that said Terminate behind it, when the session ends before it is done.
 func (p *upstreamPump) outstanding() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.silent && !p.lost && !p.ledger.empty() && !p.ledger.copying
+	return !p.lost && !p.ledger.empty() && !p.ledger.copying
 }
 
 // finished reports whether the session has reached the end that somebody
