@@ -2,12 +2,15 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -400,36 +403,91 @@ func TestStatementOfAClientThatVanishesAtOnceIsCancelled(t *testing.T) {
 	})
 }
 
-func TestUpstreamThatBreaksTheProtocol(t *testing.T) {
+// imposter listens in an upstream's place: it lets everybody in, and answers
+// the first frame of each with what answer does.
+func imposter(t *testing.T, answer func(net.Conn)) func(*store.Project, *store.Database) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	go func() {
+	var conns sync.WaitGroup
+	conns.Go(func() {
 		for {
 			conn, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			if _, _, err := wire.ReadStartup(conn); err == nil {
+			conns.Go(func() {
+				defer conn.Close()
+				if code, _, err := wire.ReadStartup(conn); err != nil || code != wire.Version30 {
+					return
+				}
 				hello := wire.AppendBackendKeyData(wire.AppendAuthenticationOk(nil), wire.CancelKey{PID: 1, Secret: 1})
 				_, _ = conn.Write(wire.AppendReadyForQuery(hello, 'I'))
 				if _, _, err := wire.ReadFrame(conn, nil, 1000); err == nil {
-					_, _ = conn.Write([]byte{'D', 0xff, 0xff, 0xff, 0xff})
+					answer(conn)
 				}
-			}
-			conn.Close()
+			})
 		}
-	}()
-	d := deploy(t)
-	p := d.project("shop", func(_ *store.Project, db *store.Database) {
-		db.Host, db.Port = "127.0.0.1", ln.Addr().(*net.TCPAddr).Port
 	})
-	conn := d.connect(d.config(p.Subdomain+"."+testDomain, "postgres", "any", "postgres"))
-	_, err = conn.Exec(t.Context(), "select 1", pgx.QueryExecModeSimpleProtocol)
-	if e := asPgError(t, err); e.Severity != "FATAL" || e.Code != "08006" || !strings.HasPrefix(e.Message, "upstream broke the protocol: ") {
-		t.Fatalf("got %v", e)
+	t.Cleanup(func() {
+		ln.Close()
+		conns.Wait()
+	})
+	return func(_ *store.Project, db *store.Database) {
+		db.Host, db.Port = "127.0.0.1", ln.Addr().(*net.TCPAddr).Port
+	}
+}
+
+func TestUpstreamThatBreaksTheProtocol(t *testing.T) {
+	row := wire.AppendBody(nil, wire.DataRow, []byte("\x00\x01\x00\x00\x00\x05abcde"))
+	broken := []byte{'D', 0xff, 0xff, 0xff, 0xff}
+	for name, c := range map[string]struct {
+		first, then []byte
+		passes      int // bytes of first that the client gets before the upstream goes on
+		want        string
+	}{
+		"a length":                       {first: broken, want: "E"},
+		"a length behind a row":          {first: slices.Concat(row, broken), want: "DE"},
+		"a length behind half of a row":  {first: row[:8], passes: 8, then: slices.Concat(row[8:], broken), want: "DE"},
+		"a ready for query of kilobytes": {first: wire.AppendBody(nil, wire.ReadyForQuery, make([]byte, 2*bufferSize)), want: "E"},
+		"a ready for query of nothing":   {first: wire.AppendBody(nil, wire.ReadyForQuery, nil), want: "E"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			passed := make(chan struct{})
+			d := deploy(t)
+			p := d.project("shop", imposter(t, func(conn net.Conn) {
+				_, _ = conn.Write(c.first)
+				<-passed
+				_, _ = conn.Write(c.then)
+			}))
+			raw := hijack(t, d.connect(d.config(p.Subdomain+"."+testDomain, "postgres", "any", "postgres")))
+			send(t, raw, wire.AppendQuery(nil, "select 1"))
+			got := make([]byte, c.passes)
+			_, err := io.ReadFull(raw, got)
+			close(passed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest, err := io.ReadAll(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var types strings.Builder
+			var last wire.Report
+			for stream := bytes.NewReader(append(got, rest...)); stream.Len() > 0; {
+				typ, body, err := wire.ReadFrame(stream, nil, 1<<20)
+				if err != nil {
+					t.Fatal(err)
+				}
+				types.WriteByte(typ)
+				last = wire.ParseReport(body)
+			}
+			if types.String() != c.want || last.Severity != "FATAL" || last.Code != "08006" || !strings.HasPrefix(last.Message, "upstream broke the protocol: ") {
+				t.Fatalf("got %s, %v", types.String(), last)
+			}
+		})
 	}
 }
 

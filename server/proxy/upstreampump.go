@@ -98,10 +98,8 @@ func (p *upstreamPump) relay() bool {
 		if !errors.As(err, &why) {
 			why = fatal(codeConnectionFailure, "", "upstream broke the protocol: %s", err)
 		}
-		if p.severed { // what comes before it is the client's
-			if _, err := p.client.Write(p.edited(done)); err == nil {
-				p.buf.consume(done)
-			}
+		if _, err := p.client.Write(p.edited(done)); err == nil { // what comes before is the client's
+			p.buf.consume(done)
 		}
 		p.end(why)
 		return false
@@ -153,6 +151,9 @@ func (p *upstreamPump) account() (done int, err error) {
 			continue
 		}
 		h, ok, _ := wire.ParseHeader(data[done:])
+		if ok && h.Type == wire.ReadyForQuery && h.Body != 1 {
+			return done, fmt.Errorf("message type %q of %d bytes", h.Type, h.Body)
+		}
 		hidden := ok && p.enforcer != nil && p.enforcer.replies.hides(h.Type)
 		wanted := ok && p.enforcer != nil && !hidden && p.enforcer.wants(h.Type)
 		if ok && len(data)-done < wire.HeaderSize+h.Body &&
