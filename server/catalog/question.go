@@ -119,9 +119,13 @@ FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_langu
 		fn.Outputs = splitSpaces(f.text())
 		b.catalog.Functions[fn.RelationName] = append(b.catalog.Functions[fn.RelationName], fn)
 	}},
-	{`SELECT t.oid, n.nspname, t.typname, t.typcategory, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END
-FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE ` + others + ` ORDER BY t.oid`, 6, func(b *builder, f *fields) {
-		t := policy.TypeInfo{OID: f.oid(), Schema: f.text(), Name: f.text(), Category: f.letter(), Base: f.oid(), Element: f.oid()}
+	{`SELECT t.oid, n.nspname, t.typname, t.typcategory, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END,
+	t.typtype = 'd' AND EXISTS (SELECT FROM pg_constraint AS k JOIN pg_depend AS d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+		LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
+		JOIN pg_proc AS p ON p.oid = CASE d.refclassid WHEN 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END JOIN pg_language AS l ON l.oid = p.prolang
+		WHERE k.contypid = t.oid AND NOT ` + compiled + `)
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE ` + others + ` ORDER BY t.oid`, 7, func(b *builder, f *fields) {
+		t := policy.TypeInfo{OID: f.oid(), Schema: f.text(), Name: f.text(), Category: f.letter(), Base: f.oid(), Element: f.oid(), Checks: f.flag()}
 		b.catalog.Types[t.OID] = t
 	}},
 	{`SELECT n.nspname, o.oprname, o.oprleft, o.oprright, o.oprresult, ` + compiled + `

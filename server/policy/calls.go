@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
@@ -277,14 +278,15 @@ func (e *Engine) operator(s *statement, name []string) bool {
 }
 
 // harmlessCast permits casts that run no code but PostgreSQL's own and that of
-// a type's input and output; literals and parameters go through a type's input.
+// a type's input and output. A string goes through the type's input; a number
+// is cast from a type of its own, and a parameter from what a client declares
+// it to be, which Parameters keeps to types whose casts are harmless.
 func (e *Engine) harmlessCast(s *statement, c *pg.TypeCast) bool {
 	names := stringsOf(c.TypeName.GetNames())
 	if len(names) == 0 {
 		return false
 	}
-	switch c.Arg.GetNode().(type) {
-	case *pg.Node_AConst, *pg.Node_ParamRef:
+	if v := c.Arg.GetAConst(); v != nil && (v.Isnull || v.GetSval() != nil) {
 		return true
 	}
 	if e.catalog == nil || len(e.catalog.Types) == 0 {
@@ -295,12 +297,69 @@ func (e *Engine) harmlessCast(s *statement, c *pg.TypeCast) bool {
 		found = true
 		target := e.base(t.OID)
 		for _, cast := range e.catalog.Casts {
-			if !cast.Native && e.base(cast.Target) == target && e.held(s).may(e.core(cast.Source), false) {
+			if !cast.Native && e.base(cast.Target) == target && e.held(s).may(e.core(cast.Source), true) {
 				return false
 			}
 		}
 	}
 	return found
+}
+
+// checks says whether making a value of a type runs the code of somebody's
+// function: of a domain whose CHECK calls one, below arrays too.
+func (e *Engine) checks(oid uint32) bool {
+	for range 32 {
+		t := e.catalog.Types[oid]
+		switch {
+		case t.Checks:
+			return true
+		case t.Base != 0:
+			oid = t.Base
+		case t.Element != 0:
+			oid = t.Element
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// checkType refuses a type whose values cannot be made without such code: what
+// it reads would be told by whether it accepts a value.
+func (e *Engine) checkType(n *pg.TypeName) *refusal {
+	names := stringsOf(n.Names)
+	if e.catalog == nil || len(names) == 0 {
+		return nil
+	}
+	for _, t := range e.types(names[len(names)-1]) {
+		if (len(names) == 1 || t.Schema == names[len(names)-2]) && e.checks(t.OID) {
+			return checkedType(strings.Join(names, "."))
+		}
+	}
+	return nil
+}
+
+func checkedType(name string) *refusal {
+	return refuse("function_not_allowed", "Use the type below the domain.", "type %q checks its values with a function that is not one of PostgreSQL's own", name)
+}
+
+// Parameters says why parameters may not be of the types that a client
+// declares, by their object ids; nil when they may.
+func (e *Engine) Parameters(types []uint32) *Decision {
+	if e.catalog == nil || !e.ruled && !e.narrowed {
+		return nil
+	}
+	for _, oid := range types {
+		if e.checks(oid) {
+			return checkedType(e.catalog.Types[oid].Name).blocked(nil, 0)
+		}
+		core := e.core(oid)
+		if core != 0 && slices.ContainsFunc(e.catalog.Casts, func(c Cast) bool { return !c.Native && e.core(c.Source) == core }) {
+			return refuse("function_not_allowed", "Declare the parameter as text, or leave its type out.",
+				"casts of type %q call functions that are not PostgreSQL's own", e.catalog.Types[oid].Name).blocked(nil, 0)
+		}
+	}
+	return nil
 }
 
 // base is the type below arrays and domains.

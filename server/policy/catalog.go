@@ -89,4 +89,5 @@ type TypeInfo struct {
 	Category byte   // of pg_type.typcategory: S is text-like
 	Base     uint32 // of a domain, else 0
 	Element  uint32 // of an array, else 0
+	Checks   bool   // a domain whose CHECK calls a function that is not built in or compiled
 }

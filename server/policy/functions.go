@@ -33,6 +33,11 @@ func (e *Engine) checkFunctions(s *statement) *refusal {
 				"the cast to %q may call a function that is not one of PostgreSQL's own", strings.Join(stringsOf(c.TypeName.Names), "."))
 		}
 	}
+	for _, n := range s.types {
+		if r := e.checkType(n); r != nil {
+			return r
+		}
+	}
 	for _, m := range s.samples {
 		if name := m[len(m)-1]; name != "system" && name != "bernoulli" {
 			return refuse("function_not_allowed", "Use TABLESAMPLE SYSTEM or BERNOULLI.",

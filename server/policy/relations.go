@@ -179,7 +179,7 @@ func (e *Engine) checkWholesale(s *statement) *refusal {
 		return refuse("statement_not_allowed", "Ask your operator to rename it, and to change the policy with it.",
 			"renaming or moving is not permitted: this policy's rules know tables, columns and functions by name")
 	}
-	if d := s.node.GetCreateDomainStmt(); d != nil && len(d.Domainname) == 2 && d.Domainname[0].GetString_().GetSval() == "pg_temp" {
+	if temporaryDomain(s.node) {
 		return refuse("statement_not_allowed", "Create it in a schema of its own.", "a temporary domain would stand in for a type of the same name")
 	}
 	return nil

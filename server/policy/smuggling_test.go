@@ -27,6 +27,9 @@ func TestATemporaryTableCannotStandInForOneThatAFilterReads(t *testing.T) {
 		{"CREATE TEMP TABLE members AS SELECT 1 AS user_id, 2 AS team; UPDATE docs SET body = 'x' WHERE id > 0 RETURNING id", "ok", "1"},
 		{"WITH members AS (SELECT 1 AS user_id, 2 AS team) SELECT body FROM docs", "ok", "mine"},
 		{`CREATE DOMAIN pg_temp.text AS pg_catalog.bpchar; SELECT body FROM docs`, "statement_not_allowed", ""},
+		{`CREATE DOMAIN postgres.pg_temp.text AS pg_catalog.bpchar; SELECT body FROM docs`, "statement_not_allowed", ""},
+		{`CREATE DOMAIN pg_temp_3.text AS pg_catalog.bpchar; SELECT body FROM docs`, "statement_not_allowed", ""},
+		{`CREATE DOMAIN public.short AS pg_catalog.bpchar; SELECT body FROM docs`, "ok", "mine"},
 	})
 }
 

@@ -199,6 +199,14 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		}
 	case *pg.TypeCast:
 		s.casts = append(s.casts, n)
+	case *pg.XmlSerialize:
+		s.castTo(n.TypeName)
+	case *pg.JsonOutput:
+		s.castTo(n.TypeName)
+	case *pg.PrepareStmt: // what EXECUTE gives is cast to the types of the parameters
+		for _, t := range n.Argtypes {
+			s.castTo(t.GetTypeName())
+		}
 	case *pg.TypeName:
 		s.types = append(s.types, n)
 	case *pg.ParamRef:
@@ -282,6 +290,13 @@ func (s *statement) visitNode(n *pg.Node, in *scope) {
 	s.children(n, in)
 }
 
+// castTo records a cast that the tree does not call one, of any value.
+func (s *statement) castTo(t *pg.TypeName) {
+	if t != nil {
+		s.casts = append(s.casts, &pg.TypeCast{TypeName: t})
+	}
+}
+
 // betweens are the expressions that the tree names by a keyword instead of an
 // operator; they compare with the default operators of their types.
 var betweens = map[pg.A_Expr_Kind]bool{
@@ -329,11 +344,21 @@ func (s *statement) merge(n *pg.MergeStmt) {
 			s.writes = append(s.writes, Insert)
 		case pg.CmdType_CMD_UPDATE:
 			s.writes = append(s.writes, Update)
+			s.mergeAll("MERGE … UPDATE", n, w)
 		case pg.CmdType_CMD_DELETE:
 			s.writes = append(s.writes, Delete)
+			s.mergeAll("MERGE … DELETE", n, w)
 		}
 	}
 	s.writes = append(s.writes, Merge)
+}
+
+// mergeAll remembers an action of a MERGE that no column restricts, neither in
+// ON nor behind WHEN MATCHED.
+func (s *statement) mergeAll(tag string, n *pg.MergeStmt, when *pg.Node) {
+	if !namesColumn(n.JoinCondition) {
+		s.restrict(tag, when.GetMergeWhenClause().GetCondition())
+	}
 }
 
 // with reads a WITH clause and returns the scope of the statement it belongs

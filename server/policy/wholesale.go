@@ -1,6 +1,10 @@
 package policy
 
-import pg "github.com/pganalyze/pg_query_go/v6"
+import (
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
 
 // wholesale names a statement that reaches relations without naming them.
 func wholesale(stmt *pg.Node) string {
@@ -35,6 +39,14 @@ func (s *statement) renamesTable() bool {
 		}
 	}
 	return false
+}
+
+// temporaryDomain says whether a statement makes a domain in the schema of the
+// session's temporary objects, where types are looked for first. It has a name
+// of its own as well, and the database's may stand in front.
+func temporaryDomain(stmt *pg.Node) bool {
+	names := stringsOf(stmt.GetCreateDomainStmt().GetDomainname())
+	return len(names) > 1 && strings.HasPrefix(names[len(names)-2], "pg_temp")
 }
 
 // renames says whether a statement gives another name to something that names

@@ -318,6 +318,9 @@ func (p *enforcePump) parse(body []byte) error {
 		}
 	}
 	if v.refused == nil {
+		v.refused = p.declares(types)
+	}
+	if v.refused == nil {
 		v.refused = p.room(text)
 	}
 	var made *prepared
@@ -338,6 +341,19 @@ func (p *enforcePump) parse(body []byte) error {
 	p.expect(reply{kind: wire.Parse})
 	p.note(wire.Parse)
 	p.out = appendParse(p.out, string(name), v.sql, types)
+	return nil
+}
+
+// declares says why a Parse may not declare parameters to be of these types,
+// of which there is a count in front.
+func (p *enforcePump) declares(types []byte) *wire.Report {
+	oids := make([]uint32, 0, len(types)/4)
+	for rest := types[2:]; len(rest) >= 4; rest = rest[4:] {
+		oids = append(oids, binary.BigEndian.Uint32(rest))
+	}
+	if d := p.engine.Parameters(oids); d != nil {
+		return reportOf(d)
+	}
 	return nil
 }
 

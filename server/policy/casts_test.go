@@ -1,0 +1,68 @@
+package policy_test
+
+import (
+	"testing"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+)
+
+// A number or a parameter is cast by the function of a cast, which may read
+// anything; only a string goes through the input of the type.
+func TestACastOfAConstantMayCallAFunction(t *testing.T) {
+	catalog := extended(t, `CREATE TYPE tint AS ENUM ('a'); CREATE FUNCTION tint_id(tint) RETURNS int LANGUAGE sql STABLE AS 'SELECT count(email)::int FROM users';
+		CREATE CAST (tint AS int) WITH FUNCTION tint_id(tint); CREATE TYPE account AS (id int, email text);
+		CREATE FUNCTION account_of(int) RETURNS account LANGUAGE sql STABLE AS 'SELECT id, email FROM users WHERE id = $1';
+		CREATE CAST (int AS account) WITH FUNCTION account_of(int) AS ASSIGNMENT;
+		CREATE FUNCTION account_of(text) RETURNS account LANGUAGE sql STABLE AS 'SELECT id, email FROM users WHERE id = length($1)';
+		CREATE CAST (text AS account) WITH FUNCTION account_of(text)`)
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"SELECT 1::account", "function_not_allowed", ""},
+		{"SELECT (CAST(1 AS account)).email", "function_not_allowed", ""},
+		{"SELECT ($1::account).email", "function_not_allowed", ""},
+		{"SELECT ARRAY[1]::account[]", "function_not_allowed", ""},
+		{"SELECT xmlserialize(CONTENT xmlelement(name a) AS account)", "function_not_allowed", ""},
+		{"PREPARE p(account) AS SELECT ($1).email", "function_not_allowed", ""},
+		{"SELECT ('(7,x)'::account).email, NULL::account IS NULL", "ok", "x,t"},
+		{"SELECT 1::text, 2.5::int, true::int", "ok", "1,3,1"},
+		{"SELECT xmlserialize(CONTENT xmlelement(name a) AS text)", "ok", "<a/>"},
+	})
+	for oid, kind := range catalog.Types {
+		if d := compile(t, policy.Profile{Masks: usersMasks}, catalog).Parameters([]uint32{oid}); kind.Name == "tint" && d == nil {
+			t.Error("a parameter may be of a type that somebody's function casts to int")
+		}
+	}
+	if d := compile(t, policy.Profile{Masks: usersMasks}, catalog).Evaluate("SELECT $1::int4 + $2::numeric, $3::text"); d.Rule != "ok" {
+		t.Errorf("casts of parameters to PostgreSQL's own types are refused: %s", d.Reason)
+	}
+}
+
+// A domain whose CHECK calls somebody's function tells by what it accepts.
+func TestADomainMayAskATable(t *testing.T) {
+	catalog := extended(t, `CREATE FUNCTION is_address(text) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM users WHERE email = $1)';
+		CREATE DOMAIN address AS text CHECK (is_address(VALUE)); CREATE DOMAIN home AS address;
+		CREATE DOMAIN small AS int CHECK (VALUE < abs(100))`)
+	e := compile(t, policy.Profile{Masks: usersMasks}, catalog)
+	enforce(t, e, []effect{
+		{"SELECT 'SECRET1@x'::address", "function_not_allowed", ""},
+		{"SELECT address 'SECRET1@x'", "function_not_allowed", ""},
+		{"SELECT '{SECRET1@x}'::public.home[]", "function_not_allowed", ""},
+		{"PREPARE p(address) AS SELECT 1", "function_not_allowed", ""},
+		{`SELECT * FROM json_to_record('{"a": "SECRET1@x"}') AS r(a address)`, "function_not_allowed", ""},
+		{"SELECT 5::small", "ok", "5"},
+	})
+	var address, small uint32
+	for oid, kind := range catalog.Types {
+		switch kind.Name {
+		case "_home":
+			address = oid
+		case "small":
+			small = oid
+		}
+	}
+	if e.Parameters([]uint32{0, 25, address}) == nil {
+		t.Error("a parameter may be declared of a type that asks a masked table")
+	}
+	if d := e.Parameters([]uint32{0, 25, small}); d != nil {
+		t.Errorf("ordinary parameters are refused: %s", d.Reason)
+	}
+}
