@@ -292,7 +292,7 @@ func TestErrors(t *testing.T) {
 		{"bad setting", func(to *Target) { to.RuntimeParams = map[string]string{"work_mem": "lots"} }, true, "22023", `invalid value for parameter "work_mem": "lots"`},
 		{"nobody there", func(to *Target) { to.Port = closedPort }, false, "08001", fmt.Sprintf("could not connect to upstream database at 127.0.0.1:%d: connect: connection refused", closedPort)},
 		{"socket of this machine", func(to *Target) { to.Host = "/var/run/postgresql" }, false, "08001", fmt.Sprintf("could not connect to upstream database at /var/run/postgresql:%d: the host is a path, not a name or an address", server.Port)},
-		{"no such host", func(to *Target) { to.Host = "nothere.invalid" }, false, "08001", fmt.Sprintf("could not connect to upstream database at nothere.invalid:%d: no such host", server.Port)},
+		{"no such host", func(to *Target) { to.Host = "not..here" }, false, "08001", fmt.Sprintf("could not connect to upstream database at not..here:%d: no such host", server.Port)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -370,7 +370,7 @@ func TestHostileUpstream(t *testing.T) {
 	}
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			u, err := Dial(ctx, hostile(t, answer))
 			if err == nil {

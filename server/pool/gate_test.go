@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
@@ -34,11 +35,13 @@ func TestReadMoreDoesNotWait(t *testing.T) {
 }
 
 func TestReadWithBorrowsOnlyWhenThereIsSomething(t *testing.T) {
-	u := dial(t, target(func(to *Target) { to.SSLMode = "disable" }))
-	if _, err := u.Write(wire.AppendBody(nil, wire.Query, []byte("select pg_sleep(0.05)\x00"))); err != nil {
+	u, holder := dial(t, target(func(to *Target) { to.SSLMode = "disable" })), dial(t, target())
+	ask(t, holder, "select pg_advisory_lock(1)")
+	if _, err := u.Write(wire.AppendBody(nil, wire.Query, []byte("select pg_advisory_lock(1)\x00"))); err != nil {
 		t.Fatal(err)
 	}
-	l := &lender{buf: make([]byte, 1024)}
+	// The answer comes once the reader has found nothing: the lock is let go then.
+	l := &lender{buf: make([]byte, 1024), nothing: sync.OnceFunc(func() { holder.Close() })}
 	n, ok, err := u.ReadWith(l)
 	if !ok || err != nil || n == 0 || l.buf[0] != 'T' {
 		t.Fatalf("%d bytes, %v, %v", n, ok, err)
@@ -51,7 +54,8 @@ func TestReadWithBorrowsOnlyWhenThereIsSomething(t *testing.T) {
 type lender struct {
 	buf            []byte
 	borrowed, back int
+	nothing        func() // is called when nothing has arrived
 }
 
 func (l *lender) Borrow() []byte { l.borrowed++; return l.buf }
-func (l *lender) GiveBack()      { l.back++ }
+func (l *lender) GiveBack()      { l.back++; l.nothing() }
