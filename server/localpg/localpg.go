@@ -92,7 +92,9 @@ func unprivileged() (*account, error) {
 // Start initializes Dir if it holds no cluster, starts the server and waits
 // until it answers. Stop it with Stop. On Linux it also ends when this process
 // dies; elsewhere the next Start ends it.
-func Start(ctx context.Context, o Options) (*Server, error) {
+func Start(ctx context.Context, o Options) (*Server, error) { return start(ctx, o, freePort) }
+
+func start(ctx context.Context, o Options, freePort func() (int, error)) (*Server, error) {
 	bin, err := FindBinaries()
 	if err != nil {
 		return nil, err
@@ -115,18 +117,29 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	port := o.Port
-	if port == 0 {
-		if port, err = freePort(); err != nil {
+	if o.Port != 0 {
+		return o.run(ctx, bin, dir, as)
+	}
+	// Somebody may take a free port before PostgreSQL does.
+	for attempt := 1; ; attempt++ {
+		if o.Port, err = freePort(); err != nil {
 			return nil, err
 		}
+		s, err := o.run(ctx, bin, dir, as)
+		if err == nil || attempt == 5 || !strings.Contains(err.Error(), "Address already in use") {
+			return s, err
+		}
 	}
+}
+
+// run starts the server on the cluster in dir.
+func (o Options) run(ctx context.Context, bin, dir string, as *account) (*Server, error) {
 	logFile, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer logFile.Close()
-	args := []string{"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="}
+	args := []string{"-D", filepath.Join(dir, "data"), "-p", strconv.Itoa(o.Port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="}
 	for _, s := range o.Settings {
 		args = append(args, "-c", s)
 	}
@@ -134,7 +147,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Dir = dir
 	cmd.SysProcAttr = serverAttr(as)
-	s := &Server{Host: "127.0.0.1", Port: port, User: "postgres", Password: o.Password, Dir: dir, bin: bin, cmd: cmd, done: make(chan error, 1)}
+	s := &Server{Host: "127.0.0.1", Port: o.Port, User: "postgres", Password: o.Password, Dir: dir, bin: bin, cmd: cmd, done: make(chan error, 1)}
 	started := make(chan error)
 	go func() {
 		// The kernel signals the child when the thread that started it ends,
@@ -204,7 +217,7 @@ func (s *Server) wait(ctx context.Context) error {
 		case err := <-s.done:
 			s.done <- err
 			out, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
-			return fmt.Errorf("PostgreSQL ended while starting (%v): %s", err, lastLines(out, 5))
+			return fmt.Errorf("PostgreSQL ended while starting (%v): %s", err, lastLines(out, 8))
 		case <-ctx.Done():
 			return fmt.Errorf("wait for PostgreSQL on port %d: %w", s.Port, ctx.Err())
 		case <-tick.C:
@@ -227,16 +240,19 @@ func (s *Server) URL(database string) string {
 	return fmt.Sprintf("postgresql://%s@%s/%s?sslmode=disable", auth, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), database)
 }
 
+// stopTimeout is for the checkpoint that the server makes before it ends.
+const stopTimeout = 30 * time.Second
+
 // Stop ends the server at once, rolling open transactions back.
 func (s *Server) Stop() error {
 	s.shutdown("fast")
 	select {
 	case <-s.done:
 		return nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(stopTimeout):
 		s.shutdown("immediate")
 		<-s.done
-		return errors.New("PostgreSQL did not stop in 10 s and was ended")
+		return fmt.Errorf("PostgreSQL did not stop in %s and was ended", stopTimeout)
 	}
 }
 

@@ -1,6 +1,7 @@
 package localpg
 
 import (
+	"net"
 	"os"
 	"testing"
 
@@ -38,5 +39,29 @@ func TestStartAnswersAndStops(t *testing.T) {
 	}
 	if _, err := pgx.Connect(ctx, s.URL("postgres")); err == nil {
 		t.Fatal("PostgreSQL still answers after Stop")
+	}
+}
+
+func TestAFreePortMayBeTakenBeforePostgreSQLHasIt(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	asked := 0
+	s, err := start(t.Context(), Options{Dir: testDir(t), Password: "pw"}, func() (int, error) {
+		if asked++; asked < 3 {
+			return taken.Addr().(*net.TCPAddr).Port, nil
+		}
+		return freePort()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if asked != 3 {
+		t.Errorf("asked for a port %d times", asked)
 	}
 }
