@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -57,12 +58,10 @@ func (s *spender) spend(sessions []*pgx.Conn, enough func(done int64) bool) {
 // limit that was raised, take a moment to arrive.
 func (s *spender) spendUntil(total int64, sessions []*pgx.Conn) {
 	s.t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); s.done.Load() < total; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%d statements ran, want %d", s.done.Load(), total)
-		}
+	eventually(s.t, fmt.Sprintf("%d statements run", total), func() bool {
 		s.spend(sessions, func(done int64) bool { return done >= total })
-	}
+		return s.done.Load() >= total
+	})
 }
 
 // Two proxies grant one budget together: all of it, never more, whatever

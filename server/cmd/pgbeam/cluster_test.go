@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
 )
@@ -117,11 +116,7 @@ func TestAPIAndProxyInTwoProcesses(t *testing.T) {
 	if got := call(t, http.MethodPatch, r.APIURL+"/v1/projects/"+projects.Projects[0].ID, c.key, map[string]any{"agents_disabled": true}, nil); got != http.StatusOK {
 		t.Fatalf("disabling agents gets %d", got)
 	}
-	for deadline := time.Now().Add(5 * time.Second); session.Ping(context.Background()) == nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the kill-switch of the API process does not reach the proxy process")
-		}
-	}
+	eventually(t, "the kill-switch of the API process reaches the proxy process", func() bool { return session.Ping(context.Background()) != nil })
 	for _, p := range []*process{api, proxy} {
 		if err := p.end(syscall.SIGTERM); err != nil {
 			t.Error(err)

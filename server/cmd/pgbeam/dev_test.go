@@ -14,9 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
 )
 
 func TestDevShowsTheFirstKeyOnce(t *testing.T) {
@@ -91,10 +92,8 @@ func TestDevStartsAgainAfterKill(t *testing.T) {
 	if err := second.end(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
-	if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(again.Postgres.Port))); err != nil {
-		t.Errorf("the sample PostgreSQL outlived the server: %v", err)
-	} else {
-		l.Close()
+	if localpg.Running(filepath.Join(data, "postgres")) {
+		t.Error("the sample PostgreSQL outlived the server")
 	}
 }
 
@@ -219,19 +218,27 @@ func agentUnder(t *testing.T, r ready, rules map[string]any) (connection, policy
 
 func TestStopLetsARunningStatementFinish(t *testing.T) {
 	data := dataFolder(t)
-	p, r := startDev(t, data, "--with-postgres", "--drain-timeout", "20s")
+	p, r := startDev(t, data, "--with-postgres", "--drain-timeout", "10m")
 	connection := agent(t, r)
 	busy, idle := connect(t, connection), connect(t, connection)
-	if err := busy.Ping(t.Context()); err != nil { // the parser is ready then
+	holder := upstream(t, r)
+	if _, err := holder.Exec(t.Context(), "begin; lock table customers"); err != nil {
 		t.Fatal(err)
 	}
 	result := make(chan error, 1)
 	go func() {
 		var n int
-		result <- busy.QueryRow(context.Background(), "select 7 from pg_sleep(1.5)").Scan(&n)
+		result <- busy.QueryRow(context.Background(), "select count(*) from customers", pgx.QueryExecModeSimpleProtocol).Scan(&n)
 	}()
-	waitRunning(t, r, "pg_sleep")
-	if err := p.end(syscall.SIGTERM); err != nil {
+	waitRunning(t, r, "from customers")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitStopping(t, p)
+	if _, err := holder.Exec(t.Context(), "rollback"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.wait(); err != nil {
 		t.Errorf("a drained stop ended with %v", err)
 	}
 	if err := <-result; err != nil {
@@ -255,12 +262,8 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(p.stderr.String(), "stopping"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the first signal was not heard")
-		}
-	}
-	if err := p.end(syscall.SIGTERM); err != nil { // within 30 s, not 10 minutes
+	waitStopping(t, p)
+	if err := p.end(syscall.SIGTERM); err != nil { // not after 10 minutes
 		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() < 0 {
 			t.Errorf("ended with %v", err)
 		}
@@ -280,23 +283,28 @@ func connect(t *testing.T, connection string) *pgx.Conn {
 	return c
 }
 
+// upstream connects to the sample database itself.
+func upstream(t *testing.T, r ready) *pgx.Conn {
+	t.Helper()
+	p := r.Postgres
+	return connect(t, "postgresql://"+p.Username+":"+p.Password+"@"+net.JoinHostPort(p.Host, strconv.Itoa(p.Port))+"/"+p.Database+"?sslmode=disable")
+}
+
 // waitRunning waits until the upstream runs a statement, asked directly.
 func waitRunning(t *testing.T, r ready, text string) {
 	t.Helper()
-	p := r.Postgres
-	direct := connect(t, "postgresql://"+p.Username+":"+p.Password+"@"+net.JoinHostPort(p.Host, strconv.Itoa(p.Port))+"/"+p.Database+"?sslmode=disable")
-	defer direct.Close(context.Background())
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		var running bool
+	direct := upstream(t, r)
+	eventually(t, "a statement with "+text+" runs upstream", func() (running bool) {
 		err := direct.QueryRow(t.Context(), "select exists (select from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() and query like '%' || $1 || '%')", text).Scan(&running)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if running {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no statement with %q runs upstream", text)
-		}
-	}
+		return running
+	})
+}
+
+// waitStopping waits until the process has heard the signal to stop.
+func waitStopping(t *testing.T, p *process) {
+	t.Helper()
+	eventually(t, "the signal is heard", func() bool { return strings.Contains(p.stderr.String(), "stopping") })
 }

@@ -95,6 +95,19 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
+// patience is a time that only a broken program needs.
+const patience = time.Minute
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
 // startDev starts "pgbeam dev --json" on free ports and waits until it is
 // ready.
 func startDev(t *testing.T, data string, args ...string) (*process, ready) {
@@ -129,10 +142,10 @@ func (p *process) wait() error {
 	select {
 	case err := <-p.done:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
 		<-p.done
-		p.t.Fatalf("still running after 30 s:\n%s", p.stderr.String())
+		p.t.Fatalf("still running after %s:\n%s", patience, p.stderr.String())
 		return nil
 	}
 }
