@@ -6,19 +6,17 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"go.uber.org/goleak"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg/localpgtest"
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 	"github.com/pgbeam/pulumi-pgbeam/server/pool"
 	"github.com/pgbeam/pulumi-pgbeam/server/secret"
@@ -26,51 +24,15 @@ import (
 
 var postgres *localpg.Server
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "pgbeam-catalog")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	postgres, err = localpg.Start(context.Background(), localpg.Options{
-		Dir: filepath.Join(dir, "pg"), Password: "secret", Settings: []string{"fsync=off"},
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer postgres.Stop()
-	if code := m.Run(); code != 0 {
-		return code
-	}
-	if err := goleak.Find(goleak.IgnoreTopFunction("os/exec.(*Cmd).Wait"), goleak.IgnoreTopFunction("syscall.syscall6"),
-		goleak.IgnoreAnyFunction("github.com/pgbeam/pulumi-pgbeam/server/localpg.Start.func1")); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+func TestMain(m *testing.M) {
+	os.Exit(localpgtest.Main(m, &postgres, func(string) localpg.Options { return localpg.Options{Password: "secret"} }))
 }
 
 // database makes a database with a schema and returns its name and a
 // connection to it.
 func database(t *testing.T, ddl ...string) (string, *pgx.Conn) {
 	t.Helper()
-	name := fmt.Sprintf("d%d", time.Now().UnixNano())
-	admin, err := pgx.Connect(t.Context(), postgres.URL("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close(t.Context())
-	if _, err := admin.Exec(t.Context(), "create database "+name); err != nil {
-		t.Fatal(err)
-	}
+	name := localpgtest.Database(t, postgres)
 	conn, err := pgx.Connect(t.Context(), postgres.URL(name))
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -233,11 +234,15 @@ func (s *Server) wait(ctx context.Context) error {
 
 // URL is a connection URL for the superuser and a database.
 func (s *Server) URL(database string) string {
-	auth := s.User
-	if s.Password != "" {
-		auth += ":" + s.Password
+	return s.url(url.UserPassword(s.User, s.Password), database)
+}
+
+func (s *Server) url(as *url.Userinfo, database string) string {
+	u := url.URL{
+		Scheme: "postgresql", User: as, Host: net.JoinHostPort(s.Host, strconv.Itoa(s.Port)),
+		Path: "/" + database, RawQuery: "sslmode=disable",
 	}
-	return fmt.Sprintf("postgresql://%s@%s/%s?sslmode=disable", auth, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), database)
+	return u.String()
 }
 
 // stopTimeout is for the checkpoint that the server makes before it ends.

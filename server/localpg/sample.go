@@ -4,9 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"net"
 	"net/url"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -82,12 +80,5 @@ func LoadSample(ctx context.Context, s *Server, password string) error {
 }
 
 func sampleURL(s *Server, password string) string {
-	u := url.URL{
-		Scheme:   "postgresql",
-		User:     url.UserPassword(SampleUser, password),
-		Host:     net.JoinHostPort(s.Host, strconv.Itoa(s.Port)),
-		Path:     "/" + SampleDatabase,
-		RawQuery: "sslmode=disable",
-	}
-	return u.String()
+	return s.url(url.UserPassword(SampleUser, password), SampleDatabase)
 }

@@ -2,39 +2,23 @@ package meter
 
 import (
 	"context"
-	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"go.uber.org/goleak"
-
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg/localpgtest"
 	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
+var postgres *localpg.Server
+
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if postgres.server != nil {
-		if err := postgres.server.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.RemoveAll(postgres.dir)
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(localpgtest.Main(m, &postgres, func(string) localpg.Options {
+		return localpg.Options{Password: "meter test", Settings: []string{"max_connections=300"}}
+	}))
 }
 
 // opener opens one more store on a test's database, as another process would.
@@ -53,7 +37,7 @@ func eachStore(t *testing.T, test func(t *testing.T, open opener)) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		test(t, opens(t, postgresDatabase(t)))
+		test(t, opens(t, postgres.URL(localpgtest.Database(t, postgres))))
 	})
 }
 
@@ -78,45 +62,3 @@ func opens(t testing.TB, url string) opener {
 }
 
 func sqliteURL(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "pgbeam.db") }
-
-var postgres struct {
-	start  sync.Once
-	server *localpg.Server
-	dir    string
-	err    error
-	made   atomic.Int64
-}
-
-func postgresDatabase(t testing.TB) string {
-	t.Helper()
-	postgres.start.Do(func() {
-		if postgres.dir, postgres.err = os.MkdirTemp("", "pgbeam-meter"); postgres.err != nil {
-			return
-		}
-		// Not t.Context(): the server outlives the test that needs it first.
-		postgres.server, postgres.err = localpg.Start(context.Background(), localpg.Options{
-			Dir: postgres.dir, Password: "meter test", Settings: []string{"fsync=off", "max_connections=300"},
-		})
-	})
-	if postgres.err != nil {
-		t.Fatal(postgres.err)
-	}
-	s := postgres.server
-	at := func(database string) string {
-		u := url.URL{
-			Scheme: "postgres", User: url.UserPassword(s.User, s.Password),
-			Host: fmt.Sprintf("%s:%d", s.Host, s.Port), Path: "/" + database, RawQuery: "sslmode=disable",
-		}
-		return u.String()
-	}
-	conn, err := pgx.Connect(t.Context(), at("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	name := fmt.Sprintf("meter_%d", postgres.made.Add(1))
-	if _, err := conn.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	return at(name)
-}

@@ -25,57 +25,39 @@ import (
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg/localpgtest"
 	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 )
 
 const password = "correct-horse"
 
-// upstream is a PostgreSQL with TLS under an authority of its own. Logins of
+// server is a PostgreSQL with TLS under an authority of its own. Logins of
 // user "tlsonly" are taken under TLS alone, of "plainonly" without it alone.
-type upstreamServer struct {
-	*localpg.Server
-	roots *x509.CertPool
+var (
+	server *localpg.Server
+	roots  *x509.CertPool
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(localpgtest.Main(m, &server, func(dir string) localpg.Options {
+		var cert, key string
+		var err error
+		if cert, key, roots, err = certificate(dir); err != nil {
+			panic(err)
+		}
+		return localpg.Options{
+			Password: password,
+			Settings: []string{"ssl=on", "ssl_cert_file=" + cert, "ssl_key_file=" + key},
+			HBA: []string{
+				"hostssl all tlsonly all scram-sha-256", "host all tlsonly all reject",
+				"hostnossl all plainonly all scram-sha-256", "host all plainonly all reject",
+				"host all md5user all md5", "host all clearuser all password",
+			},
+		}
+	}))
 }
 
-var server upstreamServer
-
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "pgbeam-pool")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	cert, key, roots, err := certificate(dir)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	pg, err := localpg.Start(context.Background(), localpg.Options{
-		Dir: filepath.Join(dir, "pg"), Password: password,
-		Settings: []string{"ssl=on", "ssl_cert_file=" + cert, "ssl_key_file=" + key, "fsync=off"},
-		HBA: []string{
-			"hostssl all tlsonly all scram-sha-256", "host all tlsonly all reject",
-			"hostnossl all plainonly all scram-sha-256", "host all plainonly all reject",
-			"host all md5user all md5", "host all clearuser all password",
-		},
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer pg.Stop()
-	server = upstreamServer{pg, roots}
-	return m.Run()
-}
-
-// certificate writes a certificate for db.test and its key, owned by whom
+// certificate writes a certificate for localhost and its key, owned by whom
 // PostgreSQL runs as.
 func certificate(dir string) (cert, key string, roots *x509.CertPool, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -180,7 +162,6 @@ func TestSSLModes(t *testing.T) {
 			ask(t, u, fmt.Sprintf("create role %s login password '%s'", name, password))
 		}
 	}
-	roots := server.roots
 	tests := []struct {
 		mode, host, user string
 		roots            *x509.CertPool

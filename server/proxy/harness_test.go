@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
@@ -14,10 +13,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"go.uber.org/goleak"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg/localpgtest"
 	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
@@ -29,40 +28,16 @@ var (
 	upstreamCA *authority
 )
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "pgbeam-proxy")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	upstreamCA = newAuthority()
-	cert, key := write(dir, upstreamCA.issue("localhost"))
-	postgres, err = localpg.Start(context.Background(), localpg.Options{
-		Dir: filepath.Join(dir, "pg"), Password: "upstream-secret",
-		Settings: []string{"max_connections=200", "fsync=off", "wal_level=logical", "ssl=on", "ssl_cert_file=" + cert, "ssl_key_file=" + key},
-		HBA:      []string{"host replication all 127.0.0.1/32 scram-sha-256"},
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer postgres.Stop()
-	if code := m.Run(); code != 0 {
-		return code
-	}
-	if err := goleak.Find(goleak.IgnoreTopFunction("os/exec.(*Cmd).Wait"), goleak.IgnoreTopFunction("syscall.syscall6"),
-		goleak.IgnoreAnyFunction("github.com/pgbeam/pulumi-pgbeam/server/localpg.Start.func1")); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+func TestMain(m *testing.M) {
+	os.Exit(localpgtest.Main(m, &postgres, func(dir string) localpg.Options {
+		upstreamCA = newAuthority()
+		cert, key := write(dir, upstreamCA.issue("localhost"))
+		return localpg.Options{
+			Password: "upstream-secret",
+			Settings: []string{"max_connections=200", "wal_level=logical", "ssl=on", "ssl_cert_file=" + cert, "ssl_key_file=" + key},
+			HBA:      []string{"host replication all 127.0.0.1/32 scram-sha-256"},
+		}
+	}))
 }
 
 const testDomain = "proxy.test"

@@ -1,22 +1,16 @@
 package store
 
 import (
-	"context"
 	"database/sql"
-	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
-	"go.uber.org/goleak"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
+	"github.com/pgbeam/pulumi-pgbeam/server/localpg/localpgtest"
 	"github.com/pgbeam/pulumi-pgbeam/server/secret"
 )
 
@@ -29,18 +23,15 @@ func TestMain(m *testing.M) {
 		leaseUntilKilled(url)
 		return
 	}
-	code := m.Run()
-	if err := stopPostgres(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(localpgtest.Main(m, &postgres, func(string) localpg.Options {
+		return localpg.Options{Password: "store test", Settings: []string{"max_connections=300"}}
+	}))
+}
+
+var postgres *localpg.Server
+
+func newPostgresDatabase(t testing.TB) string {
+	return postgres.URL(localpgtest.Database(t, postgres))
 }
 
 // testDB is an empty database of one engine, which any number of stores may
@@ -105,56 +96,4 @@ func (db testDB) raw(t testing.TB) *sql.DB {
 	}
 	t.Cleanup(func() { raw.Close() })
 	return raw
-}
-
-var postgres struct {
-	start  sync.Once
-	server *localpg.Server
-	dir    string
-	err    error
-	made   atomic.Int64
-}
-
-func newPostgresDatabase(t testing.TB) string {
-	t.Helper()
-	postgres.start.Do(func() {
-		if postgres.dir, postgres.err = os.MkdirTemp("", "pgbeam-store"); postgres.err != nil {
-			return
-		}
-		// Not t.Context(): the server outlives the test that needs it first. That
-		// process dies, not PostgreSQL, so fsync would only cost time.
-		postgres.server, postgres.err = localpg.Start(context.Background(), localpg.Options{
-			Dir: postgres.dir, Password: "store test", Settings: []string{"fsync=off", "max_connections=300"},
-		})
-	})
-	if postgres.err != nil {
-		t.Fatal(postgres.err)
-	}
-	name := fmt.Sprintf("store_%d", postgres.made.Add(1))
-	conn, err := pgx.Connect(t.Context(), postgresURL("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	return postgresURL(name)
-}
-
-func postgresURL(database string) string {
-	s := postgres.server
-	u := url.URL{
-		Scheme: "postgres", User: url.UserPassword(s.User, s.Password),
-		Host: fmt.Sprintf("%s:%d", s.Host, s.Port), Path: "/" + database, RawQuery: "sslmode=disable",
-	}
-	return u.String()
-}
-
-func stopPostgres() error {
-	defer os.RemoveAll(postgres.dir)
-	if postgres.server == nil {
-		return nil
-	}
-	return postgres.server.Stop()
 }

@@ -40,6 +40,7 @@ var bounded = map[string][]string{
 	"provider":                            {"schema/api", "schema/queryhash"},
 	"provider/cmd/pulumi-resource-pgbeam": {"provider"},
 	"schema/gen":                          {"schema/queryhash"},
+	"server/localpg/localpgtest":          {"server/localpg"},
 }
 
 // forbidden are imports that the floors alone would allow.
