@@ -37,10 +37,10 @@ func TestNothingIsLeftBehind(t *testing.T) {
 						time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
 						conn.PgConn().Conn().Close()
 					}()
-					_, _ = conn.Exec(ctx, "select pg_sleep(30)")
+					_, _ = conn.Exec(ctx, "select pg_sleep(600)")
 				case 1: // gives up: the driver cancels and closes
 					short, stop := context.WithTimeout(ctx, 5*time.Millisecond)
-					_, _ = conn.Exec(short, "select pg_sleep(30)")
+					_, _ = conn.Exec(short, "select pg_sleep(600)")
 					stop()
 				case 2: // leaves in a transaction
 					_, _ = conn.Exec(ctx, "begin")

@@ -235,12 +235,18 @@ func TestEnclosedStatementsThatAreCutShort(t *testing.T) {
 			gone := d.connect(d.as(l))
 			pid := scalar[int](t, gone, "select pg_backend_pid()")
 			raw := hijack(t, gone)
-			send(t, raw, wire.AppendQuery(nil, "delete from "+schema+".items using pg_sleep(0.5) where items.n = 2"))
-			look := direct(t)
+			look, holder := direct(t), direct(t)
+			if _, err := holder.Exec(t.Context(), "begin; select from "+schema+".items where n = 2 for update"); err != nil {
+				t.Fatal(err)
+			}
+			send(t, raw, wire.AppendQuery(nil, "delete from "+schema+".items where n = 2"))
 			eventually(t, "the statement runs", func() bool {
-				return scalar[bool](t, look, "select coalesce(wait_event = 'PgSleep', false) from pg_stat_activity where pid = $1", pid)
+				return scalar[bool](t, look, "select coalesce(wait_event_type = 'Lock', false) from pg_stat_activity where pid = $1", pid)
 			})
 			raw.Close()
+			if _, err := holder.Exec(t.Context(), "rollback"); err != nil {
+				t.Fatal(err)
+			}
 			wantNoBackend(t, pid)
 			if n := count(); n != 10 && name == "rollback" {
 				t.Fatalf("%d rows are left", n)

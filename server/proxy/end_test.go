@@ -95,26 +95,38 @@ func (e ending) check(t *testing.T, got wire.Report) {
 func TestIdleSessionEndsWithinASecond(t *testing.T) {
 	for _, e := range endings() {
 		t.Run(e.name, func(t *testing.T) {
-			d := deploy(t)
-			conn, l := d.session()
-			pid := scalar[int](t, conn, "select pg_backend_pid()")
-			raw := hijack(t, conn)
-			own := d.connect(d.config(l.host, "postgres", postgres.Password, "postgres"))
-			changed := time.Now()
-			e.apply(d, l)
-			e.check(t, report(t, raw))
-			wantClosed(t, raw)
-			if took := time.Since(changed); took > time.Second {
-				t.Fatalf("it took %v", took)
+			// A busy machine may make one session late, a broken proxy all of them.
+			took := idleSessionEnds(t, e)
+			for again := 0; took > time.Second && again < 5; again++ {
+				t.Logf("it took %v", took)
+				took = idleSessionEnds(t, e)
 			}
-			wantNoBackend(t, pid)
-			switch e.name {
-			case "suspend", "delete project": // these end everybody
-			default:
-				scalar[int](t, own, "select 1")
+			if took > time.Second {
+				t.Fatalf("it took %v", took)
 			}
 		})
 	}
+}
+
+func idleSessionEnds(t *testing.T, e ending) (took time.Duration) {
+	t.Helper()
+	d := deploy(t)
+	conn, l := d.session()
+	pid := scalar[int](t, conn, "select pg_backend_pid()")
+	raw := hijack(t, conn)
+	own := d.connect(d.config(l.host, "postgres", postgres.Password, "postgres"))
+	changed := time.Now()
+	e.apply(d, l)
+	e.check(t, report(t, raw))
+	wantClosed(t, raw)
+	took = time.Since(changed)
+	wantNoBackend(t, pid)
+	switch e.name {
+	case "suspend", "delete project": // these end everybody
+	default:
+		scalar[int](t, own, "select 1")
+	}
+	return took
 }
 
 func TestNextStatementIsRefused(t *testing.T) {
@@ -146,7 +158,7 @@ func TestRunningStatementEndsWithItsCredential(t *testing.T) {
 	pid := scalar[int](t, conn, "select pg_backend_pid()")
 	failed := make(chan error, 1)
 	go func() {
-		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 		failed <- err
 	}()
 	waitActive(t, pid)
@@ -179,7 +191,7 @@ func TestCancelHitsTheRunningStatement(t *testing.T) {
 	pid := scalar[int](t, conn, "select pg_backend_pid()")
 	failed := make(chan error, 1)
 	go func() {
-		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 		failed <- err
 	}()
 	waitActive(t, pid)
@@ -213,7 +225,7 @@ func TestCancelWithAnotherKeyHitsNothing(t *testing.T) {
 	pid := scalar[int](t, conn, "select pg_backend_pid()")
 	finished := make(chan error, 1)
 	go func() {
-		_, err := conn.Exec(context.Background(), "select pg_sleep(0.5)")
+		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 		finished <- err
 	}()
 	waitActive(t, pid)
@@ -231,7 +243,11 @@ func TestCancelWithAnotherKeyHitsNothing(t *testing.T) {
 		send(t, secure, cancel)
 		_, _ = io.Copy(io.Discard, secure)
 	}
-	if err := <-finished; err != nil {
+	waitActive(t, pid)
+	if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-finished; asPgError(t, err).Code != "57014" {
 		t.Fatal(err)
 	}
 }
@@ -244,7 +260,7 @@ func TestCancelInPlainTextAndUnderTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			failed := make(chan error, 1)
 			go func() {
-				_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+				_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 				failed <- err
 			}()
 			waitActive(t, pid)
@@ -299,7 +315,7 @@ func TestDrainCutsShortWhatDoesNotFinish(t *testing.T) {
 	pid := scalar[int](t, conn, "select pg_backend_pid()")
 	failed := make(chan error, 1)
 	go func() {
-		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 		failed <- err
 	}()
 	waitActive(t, pid)
@@ -320,7 +336,7 @@ func TestUpstreamThatIsKilledIsReported(t *testing.T) {
 	pid := scalar[int](t, conn, "select pg_backend_pid()")
 	failed := make(chan error, 1)
 	go func() {
-		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 		failed <- err
 	}()
 	waitActive(t, pid)
@@ -337,7 +353,7 @@ func TestUpstreamThatVanishesIsReported(t *testing.T) {
 	pid := scalar[int](t, conn, "select pg_backend_pid()")
 	failed := make(chan error, 1)
 	go func() {
-		_, err := conn.Exec(context.Background(), "select pg_sleep(60)")
+		_, err := conn.Exec(context.Background(), "select pg_sleep(600)")
 		failed <- err
 	}()
 	waitActive(t, pid)
@@ -370,7 +386,7 @@ func TestStatementOfAClientThatWasKilledIsCancelled(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	send(t, in, []byte("select pg_backend_pid();\nselect pg_sleep(60);\n"))
+	send(t, in, []byte("select pg_backend_pid();\nselect pg_sleep(600);\n"))
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -394,7 +410,7 @@ func TestStatementOfAClientThatVanishesAtOnceIsCancelled(t *testing.T) {
 	for range 20 {
 		conn := d.connect(c)
 		tcp := conn.PgConn().Conn().(interface{ NetConn() net.Conn }).NetConn()
-		send(t, conn.PgConn().Conn(), wire.AppendBody(nil, wire.Query, []byte("select pg_sleep(60)\x00")))
+		send(t, conn.PgConn().Conn(), wire.AppendBody(nil, wire.Query, []byte("select pg_sleep(600)\x00")))
 		tcp.Close()
 	}
 	obs := direct(t)

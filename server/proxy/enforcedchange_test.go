@@ -177,7 +177,7 @@ func exchange(t *testing.T, conn *pgx.Conn, b []byte) string {
 func exchanges(t *testing.T, conn *pgx.Conn, b []byte, ready int) string {
 	t.Helper()
 	c := conn.PgConn().Conn()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	defer c.SetDeadline(time.Time{})
 	if _, err := c.Write(b); err != nil {
 		t.Fatal(err)
@@ -373,7 +373,7 @@ func TestTinyPiecesUnderAPolicy(t *testing.T) {
 		}
 	}()
 	var got strings.Builder
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	for strings.Count(got.String(), "Z") < 3 {
 		typ, _, err := wire.ReadFrame(c, nil, 1<<20)
 		if err != nil {

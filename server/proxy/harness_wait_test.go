@@ -46,13 +46,16 @@ func wantError(t testing.TB, e *pgconn.PgError, severity, code, message string) 
 	}
 }
 
+// patience is a time that only a broken proxy needs.
+const patience = time.Minute
+
 // eventually waits until cond holds.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !cond() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

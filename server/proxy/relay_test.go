@@ -249,7 +249,7 @@ func hijack(t testing.TB, conn *pgx.Conn) io.ReadWriteCloser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Conn.Close() })
-	_ = h.Conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = h.Conn.SetDeadline(time.Now().Add(patience))
 	return h.Conn
 }
 
