@@ -49,6 +49,7 @@ func (e *Engine) permit(sql string, statements []*statement) *Decision {
 	masked := make(map[MaskedColumn]bool)
 	for _, s := range statements {
 		changed = changed || s.changed
+		d.Checked = d.Checked || s.out.Check != nil
 		for _, m := range s.masked {
 			masked[m] = true
 		}

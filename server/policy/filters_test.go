@@ -52,10 +52,7 @@ func TestHiddenRowsAreNeverReached(t *testing.T) {
 		{"SELECT body FROM events_rest", "ok", ""},
 		{"SELECT body FROM events_42", "ok", "ok"},
 
-		{"INSERT INTO orders VALUES (1, 42, 1, 1, 'x')", "row_filter_unsafe", ""},
-		{"INSERT INTO orders (id) VALUES (20) ON CONFLICT (id) DO UPDATE SET amount = 1 RETURNING item", "row_filter_unsafe", ""},
 		{"MERGE INTO orders o USING plain p ON p.id = o.id WHEN MATCHED THEN DELETE", "row_filter_unsafe", ""},
-		{"UPDATE orders SET tenant_id = 7 WHERE id = 10", "row_filter_unsafe", ""},
 		{"UPDATE orders SET item = 'x' WHERE CURRENT OF c", "row_filter_unsafe", ""},
 		{"EXPLAIN SELECT * FROM orders", "row_filter_unsafe", ""},
 		{"EXPLAIN ANALYZE SELECT * FROM orders", "row_filter_unsafe", ""},

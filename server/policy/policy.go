@@ -101,6 +101,7 @@ type Decision struct {
 	Unresolved bool
 
 	Statements []Statement // in order; empty for a text that could not be parsed
+	Checked    bool        // one of them has a Check
 	SQL        string      // what to run: the text as it came when nothing had to change
 
 	MaskedColumns []MaskedColumn // of R10, sorted
@@ -127,6 +128,8 @@ type Statement struct {
 	// Outputs are the masks of the output columns, by position from 0, for the
 	// wire: a column in binary format becomes NULL. A text with none has nil.
 	Outputs map[int]MaskKind
+	// Check is set where written rows are held to a row filter.
+	Check *Check
 	// HideDetail: the statement writes to a ruled relation, and PostgreSQL quotes
 	// rows in DETAIL ("Failing row contains …"). The wire sends no DETAIL, HINT
 	// or CONTEXT of its errors and notices.

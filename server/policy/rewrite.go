@@ -90,15 +90,6 @@ var noRules = &relationRules{}
 func (r *relationRules) applies() bool  { return len(r.masks) > 0 || r.lost || r.filtered() }
 func (r *relationRules) filtered() bool { return len(r.filters) > 0 || r.unsafe }
 
-func (r *relationRules) filterNames(column string) bool {
-	for _, f := range r.filters {
-		if f.columns[column] {
-			return true
-		}
-	}
-	return false
-}
-
 // fenced says whether a predicate always needs a fence.
 func (r *relationRules) fenced() bool {
 	for _, f := range r.filters {

@@ -14,12 +14,14 @@ const maxSteps = 200_000
 // analysis is one reading of one statement.
 type analysis struct {
 	rules *ruleSet
-	again bool // the second reading, of what was rewritten
+	main  *pg.Node // the statement, or the one that it prepares
+	again bool     // the second reading, of what was rewritten
 	// mustGuard: on the first reading an expression was found that may fail.
 	mustGuard bool
 
 	uses      []use
 	writes    []written
+	held      []heldWrite
 	returning []returned
 	nulls     map[*pg.ResTarget]bool // scalar sub-selects over a masked column
 	touched   map[RelationName]*relationRules
@@ -33,6 +35,7 @@ type analysis struct {
 	currentOf bool
 	changed   bool
 	unfenced  bool
+	unchecked bool // on the second reading: a check is missing
 	steps     int
 	binding   *binding
 }
@@ -131,6 +134,7 @@ func (a *analysis) statement(n *pg.Node) (out shape, known bool) {
 	case *pg.Node_SelectStmt:
 		return a.selectStmt(s.SelectStmt, root, true), true
 	case *pg.Node_InsertStmt, *pg.Node_UpdateStmt, *pg.Node_DeleteStmt, *pg.Node_MergeStmt:
+		a.main = n
 		return a.query(n, root), true
 	case *pg.Node_ExplainStmt:
 		_, known = a.statement(s.ExplainStmt.Query)
@@ -184,8 +188,8 @@ func (a *analysis) cursor(n *pg.DeclareCursorStmt, root *namespace) shape {
 func (a *analysis) edit(s *statement) *refusal {
 	said := readMentions(s.node, nil)
 	for _, u := range a.uses {
-		// A filter that goes into a WHERE may name masked columns there.
-		if !u.rules.filtered() && (a.rules.catalog == nil || !said.reach(u) && len(a.writes) == 0) {
+		// A filter that goes into a WHERE or RETURNING may name masked columns there.
+		if !u.rules.filtered() && (a.rules.catalog == nil || !said.reach(u) && len(a.writes)+len(a.held) == 0) {
 			continue
 		}
 		if a.rules.catalog == nil && len(u.rules.masks) > 0 {
@@ -226,6 +230,9 @@ func (a *analysis) edit(s *statement) *refusal {
 		t.Val = &pg.Node{Node: &pg.Node_CaseExpr{CaseExpr: &pg.CaseExpr{Location: -1, Args: []*pg.Node{
 			pg.MakeCaseWhenNode(boolConst(false), t.Val, -1)}}}}
 		a.changed = true
+	}
+	if err := a.enforceChecks(s); err != nil {
+		return err
 	}
 	if a.changed {
 		unqualify(s.node, a.uses)
@@ -322,7 +329,7 @@ func (r *ruleSet) verify(s *statement, first *analysis) *refusal {
 	if _, known := second.statement(tree.Stmts[0].Stmt); !known || second.refusal != nil {
 		return doubt
 	}
-	if len(second.returning) > 0 || len(second.nulls) > 0 || second.unfenced && leaky {
+	if second.unchecked || len(second.returning) > 0 || len(second.nulls) > 0 || second.unfenced && leaky {
 		return doubt
 	}
 	sources := make(map[*pg.Node]bool)

@@ -50,9 +50,7 @@ func (a *analysis) destination(v *pg.RangeVar) (*fromItem, *relationRules) {
 func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
 	ns := a.with(n.WithClause, outer)
 	item, rules := a.destination(n.Relation)
-	if rules.filtered() {
-		a.refuse(unsafeFilter("INSERT into table %q is not permitted: its rows could not be held to the policy's row filter", n.Relation.GetRelname()))
-	}
+	a.insertable(n, rules)
 	if n.SelectStmt != nil {
 		if out := a.query(n.SelectStmt, ns); out.masked() {
 			a.refuse(maskRefusal(inExpression, "INSERT … SELECT, which would store it"))
@@ -78,9 +76,29 @@ func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
 			a.expr(c.Infer.WhereClause, target, inPredicate)
 		}
 		a.assignments(c.TargetList, both)
-		a.expr(c.WhereClause, both, inPredicate)
+		if c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE {
+			a.restricted(rules, item, &c.WhereClause, both)
+		} else {
+			a.expr(c.WhereClause, both, inPredicate)
+		}
 	}
-	return a.returns(&n.ReturningList, target)
+	if !rules.filtered() {
+		return a.returns(&n.ReturningList, target)
+	}
+	return a.hold(heldWrite{written: written{rules: rules, alias: item.name}, returning: &n.ReturningList,
+		told: n.OnConflictClause.GetAction() == pg.OnConflictAction_ONCONFLICT_UPDATE}, target)
+}
+
+// insertable refuses an INSERT whose rows nothing could hold to a filter.
+func (a *analysis) insertable(n *pg.InsertStmt, rules *relationRules) {
+	switch {
+	case !rules.filtered():
+	case a.main.GetInsertStmt() != n:
+		a.refuse(refuse("row_filter_unsafe", "Send the INSERT as a statement of its own.",
+			"INSERT into table %q is not permitted inside another statement: its rows could not be held to the policy's row filter", n.Relation.GetRelname()))
+	case !a.rules.checkable(rules):
+		a.refuse(unsafeFilter("INSERT into table %q is not permitted: its rows could not be held to the policy's row filter", n.Relation.GetRelname()))
+	}
 }
 
 // assignments reads SET lists: what is assigned may be a masked column, what
@@ -100,14 +118,32 @@ func (a *analysis) update(n *pg.UpdateStmt, outer *namespace) shape {
 	item, rules := a.destination(n.Relation)
 	target := &namespace{items: []*fromItem{item}, star: item.shape, outer: ns}
 	scope := a.alongside(target, n.FromClause)
-	for _, t := range n.TargetList {
-		if name := t.GetResTarget().GetName(); rules.filterNames(name) {
-			a.refuse(unsafeFilter("column %q decides which rows this credential may see and cannot be changed by it", name))
-		}
-	}
+	held := a.moves(n, rules)
 	a.assignments(n.TargetList, scope)
 	a.restricted(rules, item, &n.WhereClause, scope)
-	return a.returns(&n.ReturningList, scope)
+	if !held {
+		return a.returns(&n.ReturningList, scope)
+	}
+	return a.hold(heldWrite{written: written{rules: rules, alias: item.name}, returning: &n.ReturningList, told: true}, scope)
+}
+
+// moves says whether an UPDATE could move a row out of the filter's sight, and
+// refuses one that nothing could hold to it.
+func (a *analysis) moves(n *pg.UpdateStmt, rules *relationRules) bool {
+	for _, t := range n.TargetList {
+		name := t.GetResTarget().GetName()
+		switch {
+		case !rules.changes(name):
+			continue
+		case a.main.GetUpdateStmt() != n:
+			a.refuse(refuse("row_filter_unsafe", "Send the UPDATE as a statement of its own.",
+				"column %q decides which rows this credential may see and cannot be changed inside another statement", name))
+		case !a.rules.checkable(rules):
+			a.refuse(unsafeFilter("column %q decides which rows this credential may see and cannot be changed by it", name))
+		}
+		return true
+	}
+	return false
 }
 
 func (a *analysis) delete(n *pg.DeleteStmt, outer *namespace) shape {

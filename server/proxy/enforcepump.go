@@ -123,17 +123,19 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 				p.end(protocolViolation(errors.New("invalid names in bind message")))
 				return done, false
 			}
-			masks := p.masksOf(p.statements.may(statement))
-			if masks != nil && !whole && h.Body+wire.HeaderSize <= bufferSize {
+			list := p.statements.may(statement)
+			masks, hasCheck := p.masksOf(list), checked(list)
+			read := masks != nil || hasCheck
+			if read && !whole && h.Body+wire.HeaderSize <= bufferSize {
 				return done, p.flush()
 			}
-			if masks != nil && !whole && h.Body <= maxExamined {
+			if read && !whole && h.Body <= maxExamined {
 				p.typ, p.body, p.rest = h.Type, make([]byte, 0, h.Body), collect
 				p.enter(h, data[done:])
 				done += wire.HeaderSize
 				continue
 			}
-			if masks != nil {
+			if masks != nil || hasCheck && whole {
 				if !whole {
 					p.end(fatal(codeTooComplex, "Send less in parameters.", "parameters of more than %d bytes for a statement with masked columns", maxExamined))
 					return done, false
@@ -234,7 +236,7 @@ func (p *enforcePump) frame(typ byte, body []byte) bool {
 	case wire.Close:
 		err = p.close(body)
 	case wire.Bind:
-		err = p.bindMasked(body)
+		err = p.bindRead(body)
 	}
 	switch {
 	case err == errEnding:
@@ -253,7 +255,7 @@ func (p *enforcePump) query(body []byte) error {
 	}
 	v := p.decide(text)
 	if v.refused == nil && v.tagged("FETCH", "MOVE") {
-		v.refused = p.stillAll()
+		v.refused = p.fetchable()
 	}
 	if v.refused == nil && v.tagged("DECLARE CURSOR") {
 		v.refused = p.declared(v.prepared(text, p.engine))
@@ -262,7 +264,10 @@ func (p *enforcePump) query(body []byte) error {
 	switch {
 	case v.refused != nil:
 	case v.tagged("EXECUTE"):
-		v.refused = p.stillNamed([]byte(v.Statements[0].Name))
+		name := []byte(v.Statements[0].Name)
+		if v.refused = p.stillNamed(name); v.refused == nil {
+			v.runs, v.refused = p.checksNamed(name)
+		}
 	case v.tagged("PREPARE"):
 		made = v.prepared(text, p.engine)
 		v.refused = p.room(text)
@@ -298,7 +303,7 @@ func (p *enforcePump) room(text []byte) *wire.Report {
 // ask sends a permitted text, whose reply is r.
 func (p *enforcePump) ask(v verdict, r reply) {
 	p.altering(v.alters())
-	r.kind, r.notices, r.rows = wire.Query, v.notices(), p.caps(v)
+	r.kind, r.notices, r.rows, r.checks = wire.Query, v.notices(), p.caps(v), v.checks()
 	p.expect(r)
 	p.note(wire.Query)
 	p.out = wire.AppendQuery(p.out, v.sql)
@@ -374,16 +379,27 @@ func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
 	return false, true
 }
 
-// bindMasked is bind for rows with masked columns: those that are asked for in
-// binary become NULL.
-func (p *enforcePump) bindMasked(body []byte) error {
+// bindRead is bind for rows with masked columns, of which those that are asked
+// for in binary become NULL, and for rows with the column of a check.
+func (p *enforcePump) bindRead(body []byte) error {
 	portal, statement, ok := bindNames(body)
 	if !ok {
 		return errBody
 	}
-	nulls, err := binaryColumns(body, p.masksOf(p.statements.may(statement)))
+	list := p.statements.may(statement)
+	nulls, err := binaryColumns(body, p.masksOf(list))
 	if err != nil {
 		return err
+	}
+	checks, ambiguous := checksOf(list)
+	if ambiguous != nil {
+		p.refuse(wire.Parse, unstored, ambiguous)
+		return nil
+	}
+	if checks != nil {
+		if body, err = withCheck(body, checks[0]); err != nil {
+			return err
+		}
 	}
 	if refused, alive := p.bind(portal, statement); refused || !alive {
 		return nil
@@ -411,12 +427,16 @@ func (p *enforcePump) execute(body []byte) error {
 	alters := false
 	for _, one := range list {
 		if one.fetches && r == nil {
-			r = p.stillAll()
+			r = p.fetchable()
 		}
 		alters = alters || one.alters
 	}
 	if r == nil && !alike(list) && p.encloses() {
 		r = changedSince()
+	}
+	checks, ambiguous := checksOf(list)
+	if r == nil {
+		r = ambiguous
 	}
 	if r == nil {
 		r = p.chargePortal(string(portal), list)
@@ -426,7 +446,8 @@ func (p *enforcePump) execute(body []byte) error {
 		return nil
 	}
 	p.altering(alters)
-	next := reply{kind: wire.Execute, nulls: p.portals.nulls(string(portal)), rows: p.portalCap(string(portal), list)}
+	body = inWhole(body, checks)
+	next := reply{kind: wire.Execute, nulls: p.portals.nulls(string(portal)), rows: p.portalCap(string(portal), list), checks: checks}
 	if len(list) > 0 {
 		next.notices = list[len(list)-1].notices
 	}
@@ -453,11 +474,16 @@ func (p *enforcePump) describe(body []byte) error {
 	if kind == 'P' {
 		list = p.portals.may(name)
 	}
-	if r := p.still(list); r != nil {
+	r := p.still(list)
+	checks, ambiguous := checksOf(list)
+	if r == nil {
+		r = ambiguous
+	}
+	if r != nil {
 		p.refuse(wire.Parse, unstored, r)
 		return nil
 	}
-	p.expect(reply{kind: wire.Describe})
+	p.expect(reply{kind: wire.Describe, checks: checks})
 	p.note(wire.Describe)
 	p.out = wire.AppendBody(p.out, wire.Describe, body)
 	return nil

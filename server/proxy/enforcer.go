@@ -80,8 +80,9 @@ type standIn struct {
 
 // verdict is what becomes of a text.
 type verdict struct {
-	refused *wire.Report // why it does not run
-	sql     string       // what runs instead of it, when it does
+	refused *wire.Report    // why it does not run
+	sql     string          // what runs instead of it, when it does
+	runs    []*policy.Check // of what an EXECUTE runs
 	*policy.Decision
 }
 
@@ -217,6 +218,11 @@ func (e *enforcer) failed(body []byte) []byte {
 	e.failures++
 	if why := e.stoodFor(body); why != nil {
 		return wire.AppendReport(nil, *why)
+	}
+	if c := e.replies.check(); c != nil {
+		if why := unsatisfied(c, body); why != nil {
+			return wire.AppendReport(nil, *why)
+		}
 	}
 	if e.shield.terse {
 		return terse(wire.ErrorResponse, body)

@@ -19,6 +19,7 @@ type prepared struct {
 	charged bool // running it counts against a budget
 	part    part
 	masks   map[int]policy.MaskKind // of its rows' columns
+	checks  []*policy.Check         // one, where what it writes is checked; else nil
 	capped  bool                    // its rows count
 	notices []byte
 }
@@ -27,7 +28,7 @@ func (v verdict) prepared(text []byte, under *engine) *prepared {
 	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), notices: v.notices()}
 	if len(v.Statements) == 1 {
 		s := &v.Statements[0]
-		p.masks, p.capped, p.part, p.charged = s.Outputs, givesRows(s), partOf(s), chargeable(s)
+		p.masks, p.checks, p.capped, p.part, p.charged = s.Outputs, v.checks(), givesRows(s), partOf(s), chargeable(s)
 	}
 	return p
 }

@@ -43,6 +43,7 @@ const (
 	codeNoDatabase        = "3D000"
 	codePrivilege         = "42501"
 	codeSyntax            = "42601"
+	codeUndefinedObject   = "42704"
 	codeTooMany           = "53300"
 	codeRateExceeded      = "53400"
 	codeTooComplex        = "54000"

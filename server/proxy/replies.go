@@ -24,6 +24,8 @@ type reply struct {
 	notices []byte
 	rows    []*rowCap // of its statements in their order; nil ones have no cap
 	changes *tally    // nil where no rows are counted that it changes
+	// checks are those of its statements in their order; nil ones have none.
+	checks []*policy.Check
 }
 
 // rowCap counts the rows of one result, which several Executes of a portal may
@@ -104,6 +106,7 @@ func (r *replies) received(typ byte) {
 		} else if typ == wire.CommandComplete {
 			first.notices = nil
 			first.rows = first.rows[min(1, len(first.rows)):]
+			first.checks = first.checks[min(1, len(first.checks)):]
 		}
 	case wire.ErrorResponse:
 		if first.kind == wire.Query {
@@ -164,7 +167,7 @@ func (r *replies) hides(typ byte) bool {
 	case first.own:
 		return typ != wire.ErrorResponse
 	}
-	return first.kind == wire.Query && first.changes.undone()
+	return first.kind == wire.Query && first.changes.undone() || first.silent(typ)
 }
 
 // ended is what a client gets for the end of a command: what there is to say
@@ -241,11 +244,12 @@ func attributes(body []byte, yield func(policy.Attribute)) error {
 	return nil
 }
 
-// binaryColumns are those among columns that a Bind asks for in binary.
-func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) {
+// resultFormats is where in a Bind the count of its columns' formats stands.
+// These end it.
+func resultFormats(bind []byte) (at int, err error) {
 	_, statement, ok := bindNames(bind)
 	if !ok {
-		return nil, errBody
+		return 0, errBody
 	}
 	rest := bind[slices.Index(bind, 0)+1+len(statement)+1:]
 	short := func() (int, bool) {
@@ -258,25 +262,35 @@ func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) 
 	}
 	n, ok := short() // formats of parameters
 	if !ok || len(rest) < 2*n {
-		return nil, errBody
+		return 0, errBody
 	}
 	rest = rest[2*n:]
 	if n, ok = short(); !ok { // parameters
-		return nil, errBody
+		return 0, errBody
 	}
 	for range n {
 		if len(rest) < 4 {
-			return nil, errBody
+			return 0, errBody
 		}
 		size := int(int32(binary.BigEndian.Uint32(rest)))
 		if size < -1 || len(rest) < 4+max(size, 0) {
-			return nil, errBody
+			return 0, errBody
 		}
 		rest = rest[4+max(size, 0):]
 	}
 	if n, ok = short(); !ok || len(rest) != 2*n { // formats of columns
-		return nil, errBody
+		return 0, errBody
 	}
+	return len(bind) - len(rest) - 2, nil
+}
+
+// binaryColumns are those among columns that a Bind asks for in binary.
+func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) {
+	at, err := resultFormats(bind)
+	if err != nil {
+		return nil, err
+	}
+	n, rest := int(binary.BigEndian.Uint16(bind[at:])), bind[at+2:]
 	isBinary := func(i int) bool {
 		switch n {
 		case 0:
@@ -310,9 +324,9 @@ func (e *enforcer) wants(typ byte) bool {
 	case wire.NoticeResponse:
 		return e.shield.terse
 	case wire.RowDescription:
-		return len(e.shield.masked) > 0
+		return len(e.shield.masked) > 0 || e.replies.check() != nil
 	case wire.DataRow:
-		return e.replies.nulls() != nil
+		return e.replies.nulls() != nil || e.replies.check() != nil
 	case wire.CommandComplete, wire.PortalSuspended:
 		return e.replies.endsWithMore()
 	}
@@ -330,7 +344,10 @@ func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
 	case wire.CommandComplete, wire.PortalSuspended:
 		return e.replies.ended(typ, body), nil
 	case wire.DataRow:
-		return nullify(body, e.replies.nulls())
+		if !e.given() {
+			return []byte{}, nil
+		}
+		return e.replies.row(body)
 	case wire.RowDescription:
 		found := false
 		err := attributes(body, func(a policy.Attribute) { found = found || e.shield.masked[a] != "" })
@@ -338,7 +355,10 @@ func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
 			err = fatal(codePrivilege, "Tell your operator which statement this was.",
 				"blocked by PgBeam policy: the result would show a masked column as it is")
 		}
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
+		return e.replies.description(body)
 	}
 	return nil, fmt.Errorf("message type %q is not examined", typ)
 }

@@ -171,7 +171,7 @@ func (p *upstreamPump) account() (done int, err error) {
 		done += wire.HeaderSize
 		body := data[done:min(len(data), done+h.Body)]
 		switch {
-		case hidden, h.Type == wire.DataRow && p.enforcer != nil && !p.enforcer.given():
+		case hidden, h.Type == wire.DataRow && p.enforcer != nil && !wanted && !p.enforcer.given():
 			p.cut(from, done)
 			p.cutting = h.Body > 0
 		case wanted && len(body) == h.Body:

@@ -44,6 +44,12 @@ var changes = []struct {
 		sql: "select name from tenants where id = 1", was: "acme", is: "acme"},
 	{name: "what it writes to is filtered", after: []rule{filter("orders", "tenant_id = 1")},
 		sql: "update orders set qty = 7 where id > 0", code: "0A000", says: "cached plan"},
+	{name: "a filter on what it inserts comes", after: []rule{filter("orders", "tenant_id = 1")},
+		sql: "insert into orders values (90, 2, 3, 'new', 1, 1)", code: "0A000", says: "cached plan"},
+	{name: "a filter on what it inserts changes", before: []rule{filter("orders", "tenant_id = 1")}, after: []rule{set("row_filters", nil), filter("orders", "tenant_id = 2")},
+		sql: "insert into orders values (90, 1, 1, 'new', 1, 1) returning id", was: "90", code: "0A000", says: "cached plan"},
+	{name: "a filter on what it inserts goes", before: []rule{filter("orders", "tenant_id = 1")}, after: []rule{set("row_filters", []map[string]any{})},
+		sql: "insert into orders values (90, 1, 1, 'new', 1, 1) returning id, item", was: "90|new", code: "0A000", says: "cached plan"},
 }
 
 func TestPolicyChangedUnderAPreparedStatement(t *testing.T) {

@@ -14,7 +14,7 @@ func topics() map[string][]group {
 		"statements": statements(),
 		"lists":      lists(),
 		"masks":      masking(),
-		"filters":    filtering(),
+		"filters":    slices.Concat(filtering(), writing()),
 		"caps":       slices.Concat(caps(), writeCaps(), budgets()),
 		"migrations": migrations(),
 		"wire":       wire(),
