@@ -27,12 +27,13 @@ type clientPump struct {
 func (s *session) toUpstream() (whole bool) {
 	p := &clientPump{session: s}
 	defer p.buf.release()
-	relay := p.relay
+	relay, from := p.relay, io.Reader(s.client)
 	if s.enforcer != nil {
-		relay = (&enforcePump{clientPump: p, enforcer: s.enforcer}).relay
+		e := &enforcePump{clientPump: p, enforcer: s.enforcer, ahead: lookahead{session: s}}
+		relay, from = e.relay, &e.ahead
 	}
 	for {
-		err := p.buf.fill(s.client, &p.scan)
+		err := p.buf.fill(from, &p.scan)
 		n, more := relay(p.buf.bytes())
 		p.buf.consume(n)
 		if !more {
@@ -153,13 +154,22 @@ func (s *session) clientLeft(err error) {
 			_ = s.upstream.SetReadDeadline(time.Unix(1, 0)) // wakes toClient
 			return
 		}
-		var b [1]byte
-		for err = nil; err == nil; { // until the connection itself ends
-			_, err = s.raw.Read(b[:])
-		}
+		_ = s.untilClosed()
 		if s.stopping() {
 			return
 		}
 	}
-	s.end(fatal(codeConnectionFailure, "", "client connection lost"))
+	s.end(clientLost())
 }
+
+// untilClosed waits until a connection whose client has closed its half ends
+// itself.
+func (s *session) untilClosed() (err error) {
+	var b [1]byte
+	for err == nil {
+		_, err = s.raw.Read(b[:])
+	}
+	return err
+}
+
+func clientLost() *refusal { return fatal(codeConnectionFailure, "", "client connection lost") }

@@ -47,17 +47,21 @@ func (p *enforcePump) await(cond func() bool) bool {
 	if !p.flush() {
 		return false
 	}
+	alive := func() bool { return !p.over && !p.lost && p.session.ending.Load() == nil }
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		if p.over || p.lost || p.session.ending.Load() != nil {
-			return false
-		}
-		if cond() {
-			return true
-		}
-		p.settled.Wait()
+	going, met := alive(), cond()
+	p.mu.Unlock()
+	if !going || met {
+		return going
 	}
+	p.ahead.during(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for going = alive(); going && !cond(); going = alive() {
+			p.settled.Wait()
+		}
+	})
+	return going
 }
 
 // known waits until everything before the batch that is being sent has been

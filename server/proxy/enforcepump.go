@@ -38,6 +38,7 @@ const (
 type enforcePump struct {
 	*clientPump
 	*enforcer
+	ahead lookahead
 	out   []byte // to be sent
 	rest  rest
 	typ   byte   // of the frame that is collected
