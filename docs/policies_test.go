@@ -162,7 +162,7 @@ func (s *stage) replay(transcript string) string {
 		}
 		got := s.run(sql)
 		// A change reaches the proxy a moment after the API has answered.
-		for deadline := time.Now().Add(10 * time.Second); s.changed && got != step.shown && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); s.changed && got != step.shown && time.Now().Before(deadline); {
 			time.Sleep(20 * time.Millisecond)
 			got = s.run(sql)
 		}

@@ -16,6 +16,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
 )
 
 // everyTarget runs a driver test against PostgreSQL itself, which shows that
@@ -175,6 +177,35 @@ func TestPgxBatchesAndPipelines(t *testing.T) {
 	})
 }
 
+// asleep runs a statement that ends only when it is cancelled, and returns
+// when PostgreSQL runs it.
+func asleep(ctx context.Context, t *testing.T, conn *pgx.Conn) (ended chan error) {
+	t.Helper()
+	var pid int
+	if err := conn.QueryRow(t.Context(), "select pg_backend_pid()").Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	ended = make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(ctx, "select pg_sleep(600)")
+		ended <- err
+	}()
+	harness.Eventually(t, replyTimeout, "the statement runs", func() bool {
+		var running bool
+		err := admin.QueryRow(t.Context(), "select exists (select from pg_stat_activity where pid = $1 and wait_event = 'PgSleep')", pid).Scan(&running)
+		return err == nil && running
+	})
+	return ended
+}
+
+// wasCancelled checks the end of a statement.
+func wasCancelled(t *testing.T, err error) {
+	t.Helper()
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "57014" {
+		t.Fatalf("the cancelled statement gave %v", err)
+	}
+}
+
 func TestPgxCancelsByContext(t *testing.T) {
 	everyTarget(t, func(t *testing.T, at target) {
 		config, err := pgx.ParseConfig(at.url)
@@ -190,42 +221,34 @@ func TestPgxCancelsByContext(t *testing.T) {
 		}
 		defer conn.Close(context.Background())
 		bystander := connect(t, at)
-		asleep := make(chan error, 1)
-		go func() {
-			_, err := bystander.Exec(t.Context(), "select pg_sleep(1.5)")
-			asleep <- err
-		}()
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		other := asleep(t.Context(), t, bystander)
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		start := time.Now()
-		_, err = conn.Exec(ctx, "select pg_sleep(60)")
-		var pgErr *pgconn.PgError
-		if !errors.As(err, &pgErr) || pgErr.Code != "57014" {
-			t.Fatalf("cancelled statement gave %v", err)
-		}
-		if took := time.Since(start); took > replyTimeout {
-			t.Errorf("cancelling took %s", took)
-		}
-		if err := <-asleep; err != nil {
-			t.Errorf("another session's statement was hit: %v", err)
-		}
+		ended := asleep(ctx, t, conn)
+		cancel()
+		wasCancelled(t, <-ended)
 		// The session goes on, and the late cancel request hits no later statement.
 		for range 20 {
 			if _, err := conn.Exec(t.Context(), "select pg_sleep(0.01)"); err != nil {
 				t.Fatalf("statement after the cancelled one: %v", err)
 			}
 		}
+		select {
+		case err := <-other:
+			t.Fatalf("another session's statement was hit: %v", err)
+		default:
+		}
+		if err := bystander.PgConn().CancelRequest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wasCancelled(t, <-other)
 	})
 }
 
 func TestACancelRequestReachesOnlyItsOwnSession(t *testing.T) {
 	everyTarget(t, func(t *testing.T, at target) {
 		conn, other := connect(t, at), connect(t, at)
-		done := make(chan error, 1)
-		go func() {
-			_, err := conn.Exec(t.Context(), "select pg_sleep(1)")
-			done <- err
-		}()
+		ended := asleep(t.Context(), t, conn)
 		if err := other.PgConn().CancelRequest(t.Context()); err != nil { // of a session that runs nothing
 			t.Fatal(err)
 		}
@@ -247,9 +270,15 @@ func TestACancelRequestReachesOnlyItsOwnSession(t *testing.T) {
 		if answer, _ := io.ReadAll(raw); len(answer) > 0 {
 			t.Errorf("a cancel request was answered with %q", answer)
 		}
-		if err := <-done; err != nil {
-			t.Errorf("a cancel request that was not its own ended a statement: %v", err)
+		select {
+		case err := <-ended:
+			t.Fatalf("a cancel request that was not its own ended a statement: %v", err)
+		default:
 		}
+		if err := conn.PgConn().CancelRequest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wasCancelled(t, <-ended)
 	})
 }
 
