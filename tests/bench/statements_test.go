@@ -153,15 +153,7 @@ func lanes(b *testing.B, postgres *harness.Postgres) []lane {
 		rules["name"] = name
 		policy := beam.Call(b, "POST", project+"/policies", rules)
 		made := beam.Call(b, "POST", project+"/agents", map[string]any{"name": name, "policy_profile_id": policy["id"]})
-		u, err := url.Parse(made["connection_string"].(string))
-		if err != nil {
-			b.Fatal(err)
-		}
-		q := u.Query()
-		q.Set("sslmode", "verify-full")
-		q.Set("sslrootcert", beam.CA)
-		u.RawQuery = q.Encode()
-		return u
+		return beam.Verified(made["connection_string"].(string))
 	}
 	others := agent("others", map[string]any{
 		"access_mode": "read_only", "table_denylist": []any{"pgbench_tellers"},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -160,6 +161,20 @@ func (b *Beam) Close() {
 		_ = b.Stop()
 	}
 	_ = os.RemoveAll(b.Dir)
+}
+
+// Verified makes a connection string of the API insist on the server's own
+// certificate.
+func (b *Beam) Verified(connectionString string) *url.URL {
+	u, err := url.Parse(connectionString)
+	if err != nil {
+		panic(fmt.Sprintf("the API gave a connection string that is no URL: %v", err))
+	}
+	q := u.Query()
+	q.Set("sslmode", "verify-full")
+	q.Set("sslrootcert", b.CA)
+	u.RawQuery = q.Encode()
+	return u
 }
 
 // PID is the server's process.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +56,19 @@ func scratch(name string) (string, error) {
 	defer leftover.Unlock()
 	leftover.dirs = append(leftover.dirs, dir)
 	return dir, nil
+}
+
+// Main runs the tests of a package and ends the process. run starts what they
+// share, runs them and returns the exit status.
+func Main(run func() (int, error)) {
+	flag.Parse()
+	status, err := run()
+	Cleanup()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }
 
 // Cleanup removes what this package made for the whole test process. TestMain

@@ -5,10 +5,7 @@ package ordinary
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -30,19 +27,10 @@ var (
 	direct   target // PostgreSQL itself, as the owner of the database
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
 
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
-	defer harness.Cleanup()
 	var scripts []string
 	for _, name := range []string{"tpch.sql", "objects.sql"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -130,20 +118,7 @@ func makeProject(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.at = target{name: p.name, url: verified(agent["connection_string"].(string))}
+		p.at = target{name: p.name, url: beam.Verified(agent["connection_string"].(string)).String()}
 	}
 	return nil
-}
-
-// verified makes a connection string insist on the server's own certificate.
-func verified(connectionString string) string {
-	u, err := url.Parse(connectionString)
-	if err != nil {
-		panic(fmt.Sprintf("the API gave a connection string that is no URL: %v", err))
-	}
-	q := u.Query()
-	q.Set("sslmode", "verify-full")
-	q.Set("sslrootcert", beam.CA)
-	u.RawQuery = q.Encode()
-	return u.String()
 }

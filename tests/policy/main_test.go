@@ -7,10 +7,8 @@ package policy
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -27,15 +25,7 @@ var (
 	pristine    string // fingerprint of the fixture as every case finds it
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
 
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
@@ -51,7 +41,6 @@ func run(m *testing.M) (int, error) {
 	if pristine, err = scalar(ctx, fingerprint()); err != nil {
 		return 0, err
 	}
-	defer harness.Cleanup()
 	if beam, err = harness.Start(ctx, harness.BeamOptions{LogLevel: "info"}); err != nil {
 		return 0, err
 	}

@@ -23,8 +23,6 @@ package property
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
@@ -39,19 +37,10 @@ var (
 
 var the *world // of all tests
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
 
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
-	defer harness.Cleanup()
 	var err error
 	if the, err = newWorld(ctx); err != nil {
 		return 0, err

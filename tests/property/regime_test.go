@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -52,15 +51,7 @@ func (w *world) enforce(ctx context.Context, p *profile) (_ *regime, err error) 
 		return nil, err
 	}
 	agentPath := w.project + "/agents/" + agent["credential"].(map[string]any)["id"].(string)
-	u, err := url.Parse(agent["connection_string"].(string))
-	if err != nil {
-		return nil, err
-	}
-	query := u.Query()
-	query.Set("sslmode", "verify-full")
-	query.Set("sslrootcert", w.beam.CA)
-	u.RawQuery = query.Encode()
-	if r.proxy, err = connect(ctx, u.String()); err != nil {
+	if r.proxy, err = connect(ctx, w.beam.Verified(agent["connection_string"].(string)).String()); err != nil {
 		return nil, err
 	}
 	r.undo = func() {

@@ -173,7 +173,7 @@ func (q *quickstart) stopServer() error {
 	if err := syscall.Kill(q.kept.ServerPID, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("stop server: %w", err)
 	}
-	for end := time.Now().Add(30 * time.Second); q.running(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); q.running(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			return errors.New("the server (process " + strconv.Itoa(q.kept.ServerPID) + ") does not stop; its log is " + q.relative(q.serverLog()))
 		}

@@ -2,9 +2,6 @@ package wire
 
 import (
 	"context"
-	"flag"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -31,15 +28,7 @@ var (
 	fixedTables = map[uint32]bool{} // object numbers that are the same for every session
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
 
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
@@ -61,7 +50,6 @@ func run(m *testing.M) (int, error) {
 	for _, oid := range oids {
 		fixedTables[oid] = true
 	}
-	defer harness.Cleanup()
 	if beam, err = harness.Start(ctx, harness.BeamOptions{}); err != nil {
 		return 0, err
 	}

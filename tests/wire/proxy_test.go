@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -37,27 +36,11 @@ func makeProject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	issued = target{name: "issued", url: verified(agent["connection_string"].(string)), ca: beam.CA}
-	u, err := url.Parse(issued.url)
-	if err != nil {
-		return err
-	}
+	u := beam.Verified(agent["connection_string"].(string))
+	issued = target{name: "issued", url: u.String(), ca: beam.CA}
 	u.User = url.UserPassword(postgres.Username, postgres.AppPassword)
 	passthrough = target{name: "passthrough", url: u.String(), ca: beam.CA}
 	proxied = []target{passthrough, issued}
 	everywhere = append([]target{direct}, proxied...)
 	return nil
-}
-
-// verified makes a connection string insist on the server's own certificate.
-func verified(connectionString string) string {
-	u, err := url.Parse(connectionString)
-	if err != nil {
-		panic(fmt.Sprintf("the API gave a connection string that is no URL: %v", err))
-	}
-	q := u.Query()
-	q.Set("sslmode", "verify-full")
-	q.Set("sslrootcert", beam.CA)
-	u.RawQuery = q.Encode()
-	return u.String()
 }

@@ -68,7 +68,7 @@ func issue(t *testing.T, principal string, life time.Duration) credential {
 	}
 	answer := beam.Call(t, http.MethodPost, projectPath+"/agents", body)
 	id := answer["credential"].(map[string]any)["id"].(string)
-	return credential{projectPath + "/agents/" + id, verified(answer["connection_string"].(string)), expires}
+	return credential{projectPath + "/agents/" + id, beam.Verified(answer["connection_string"].(string)).String(), expires}
 }
 
 func TestLosingAccessEndsOpenSessions(t *testing.T) {
@@ -146,7 +146,7 @@ func TestAccessComesBack(t *testing.T) {
 	t.Run("rotate", func(t *testing.T) {
 		c := issue(t, "agent", 0)
 		answer := beam.Call(t, http.MethodPost, c.path+"/rotate", nil)
-		if err := tryLogin(t, verified(answer["connection_string"].(string))); err != nil {
+		if err := tryLogin(t, beam.Verified(answer["connection_string"].(string)).String()); err != nil {
 			t.Errorf("login with the new secret: %v", err)
 		}
 	})
