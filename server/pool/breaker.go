@@ -88,7 +88,7 @@ func (d *Dialer) leave(key string, probe bool, err error) {
 		delete(d.breakers, key)
 		return
 	}
-	if errors.Is(err, context.Canceled) { // says nothing about the upstream
+	if errors.Is(err, context.Canceled) || e.ours { // says nothing about the upstream
 		if b != nil && probe {
 			b.probing = false
 		}

@@ -3,6 +3,9 @@ package pool
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +139,18 @@ func TestProbeThatIsAbandonedLeavesTheNextOne(t *testing.T) {
 	f.err = nil
 	try()
 	if f.dials != 5 || len(d.breakers) != 0 {
+		t.Fatalf("%d attempts, %d breakers", f.dials, len(d.breakers))
+	}
+}
+
+// A proxy that is out of files finds out nothing about its upstreams.
+func TestBreakerDoesNotCountWhatThisMachineLacks(t *testing.T) {
+	d, f := newTestDialer()
+	f.err = newError(Target{Host: "h"}, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, nil)
+	for range 2 * breakerFailures {
+		_, _ = d.Dial(t.Context(), "prj", Target{Host: "h"})
+	}
+	if f.dials != 2*breakerFailures || len(d.breakers) != 0 {
 		t.Fatalf("%d attempts, %d breakers", f.dials, len(d.breakers))
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -32,6 +34,7 @@ type Error struct {
 	Frame []byte
 
 	cause error
+	ours  bool // this machine had no means to try
 }
 
 func (e *Error) Error() string {
@@ -40,6 +43,9 @@ func (e *Error) Error() string {
 
 // Unwrap returns a context's error when that ended the attempt.
 func (e *Error) Unwrap() error { return e.cause }
+
+// exhausted are the errors of a machine out of files, ports or memory.
+var exhausted = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM}
 
 // Authentication reports whether the upstream refused user or password.
 func (e *Error) Authentication() bool {
@@ -54,6 +60,7 @@ func newError(t Target, err error, login *loginReader) *Error {
 	case errors.Is(err, context.DeadlineExceeded):
 		e.cause = context.DeadlineExceeded
 	}
+	e.ours = slices.ContainsFunc(exhausted, func(no syscall.Errno) bool { return errors.Is(err, no) })
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		e.Reached = true
