@@ -282,6 +282,7 @@ func (p *enforcePump) query(body []byte) error {
 	}
 	if made != nil {
 		p.statements.set(v.Statements[0].Name, made)
+		p.statements.batch++ // what comes behind it runs even if it fails
 	}
 	if p.encloses() && len(v.Statements) > 0 {
 		return p.enclosed(v)
