@@ -101,7 +101,7 @@ func rewriteText(d *Decision, statements []*statement) *refusal {
 		}
 		texts[i] = s.out.SQL
 	}
-	d.SQL = strings.Join(texts, ";\n")
+	d.SQL = Text(texts)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -54,4 +55,14 @@ func sourceOf(sql string, raw *pg.RawStmt) string {
 		return strings.TrimSpace(sql[from:])
 	}
 	return strings.TrimSpace(sql[from : from+length])
+}
+
+// Text is the text of several statements. A comment at the end of one ends
+// before the next.
+func Text(statements []string) string {
+	separator := ";\n"
+	if slices.ContainsFunc(statements, func(sql string) bool { return strings.Contains(sql, "--") }) {
+		separator = "\n;\n"
+	}
+	return strings.Join(statements, separator)
 }

@@ -90,3 +90,16 @@ func TestBracketsSurviveRewriting(t *testing.T) {
 		}
 	}
 }
+
+// A comment that ended a statement took the semicolon behind it along.
+func TestACommentBeforeASemicolonStaysInItsStatement(t *testing.T) {
+	e := mustCompile(t, Profile{RollBack: true}, nil)
+	d := e.Evaluate("SELECT 1 -- one\n; COMMIT -- two")
+	if d.Rule != "ok" || len(d.Statements) != 2 {
+		t.Fatalf("%s: %s", d.Rule, d.Reason)
+	}
+	tree, err := parse(d.SQL)
+	if err != nil || len(tree.Stmts) != 2 {
+		t.Fatalf("runs as %q: %v", d.SQL, err)
+	}
+}
