@@ -66,7 +66,9 @@ func classOf(stmt *pg.Node) (class, bool) {
 	case *pg.Node_ConstraintsSetStmt:
 		return class{Transaction, "SET CONSTRAINTS", false, nil}, true
 	case *pg.Node_DiscardStmt:
-		return class{Set, "DISCARD", false, nil}, true
+		return class{Set, discardTag(n.DiscardStmt), false, nil}, true
+	case *pg.Node_UnlistenStmt:
+		return class{Set, "UNLISTEN", false, nil}, true
 	case *pg.Node_TransactionStmt:
 		return transactionClass(n.TransactionStmt), true
 	case *pg.Node_DeclareCursorStmt:
@@ -79,7 +81,7 @@ func classOf(stmt *pg.Node) (class, bool) {
 	case *pg.Node_ClosePortalStmt:
 		return class{Select, "CLOSE CURSOR", false, nil}, true
 	case *pg.Node_DeallocateStmt:
-		return class{Select, "DEALLOCATE", false, nil}, true
+		return class{Select, deallocateTag(n.DeallocateStmt), false, nil}, true
 	case *pg.Node_PrepareStmt:
 		inner, ok := classOf(n.PrepareStmt.Query)
 		return class{inner.kind, "PREPARE", inner.writes, inner.floor}, ok
@@ -103,8 +105,6 @@ func utilityClass(stmt *pg.Node) (class, bool) {
 		return never(Other, "DO", true, opaqueCode, "Send the statements of the block themselves."), true
 	case *pg.Node_ListenStmt:
 		return never(Other, "LISTEN", false, "notifications belong to the applications of the database", "Poll a table instead."), true
-	case *pg.Node_UnlistenStmt:
-		return never(Other, "UNLISTEN", false, "notifications belong to the applications of the database", ""), true
 	case *pg.Node_NotifyStmt:
 		return never(Other, "NOTIFY", true, "notifications belong to the applications of the database", "Write a row that the application reads."), true
 	case *pg.Node_LockStmt:

@@ -109,7 +109,8 @@ func (e *Engine) check(s *statement, b *batch) *refusal {
 	}
 	s.class = class
 	s.out = Statement{Kind: class.kind, Tag: class.tag, Writes: s.changes(), SQL: s.text,
-		Name:    s.node.GetPrepareStmt().GetName() + s.node.GetExecuteStmt().GetName(),
+		Name:   s.node.GetPrepareStmt().GetName() + s.node.GetExecuteStmt().GetName() + s.node.GetDeallocateStmt().GetName(),
+		Resets: resetting(s.node), Unbinds: unbinding(s.node.GetVariableSetStmt()),
 		MaxRows: e.profile.MaxRows, MaxAffectedRows: e.profile.MaxAffectedRows}
 	e.resolve(s, b)
 	s.describe()

@@ -122,7 +122,7 @@ type Statement struct {
 	Kind      Kind
 	Writes    bool     // it changes data or schema
 	Tag       string   // the command as PostgreSQL names it: "SELECT", "CREATE TABLE"
-	Name      string   // of the prepared statement that PREPARE makes or EXECUTE runs
+	Name      string   // of the prepared statement that PREPARE makes, EXECUTE runs or DEALLOCATE forgets
 	Relations []string // schema-qualified where known, sorted
 	Functions []string // sorted
 	// Outputs are the masks of the output columns, by position from 0, for the
@@ -130,6 +130,12 @@ type Statement struct {
 	Outputs map[int]MaskKind
 	// Check is set where written rows are held to a row filter.
 	Check *Check
+	// Resets: the statement only takes back what the session has set up.
+	Resets bool
+	// Unbinds: it also takes back what the wire has SET since the login. The wire
+	// sets that again right behind the statement, in the same transaction, so
+	// that the two last or are undone together.
+	Unbinds bool
 	// HideDetail: the statement writes to a ruled relation, and PostgreSQL quotes
 	// rows in DETAIL ("Failing row contains …"). The wire sends no DETAIL, HINT
 	// or CONTEXT of its errors and notices.

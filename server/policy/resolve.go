@@ -22,7 +22,7 @@ func newBatch() *batch { return &batch{tables: make(map[RelationName]bool)} }
 // discards may take away what was created, and uncover what it hid.
 func (b *batch) remember(s *statement) {
 	switch s.class.tag {
-	case "COMMIT", "ROLLBACK", "ROLLBACK TO", "DISCARD":
+	case "COMMIT", "ROLLBACK", "ROLLBACK TO", discardAll, "DISCARD TEMP":
 		clear(b.tables)
 	}
 	if n := s.node.GetCreateStmt(); n != nil && (n.IfNotExists || len(n.InhRelations) > 0 || n.Partbound != nil) {

@@ -10,11 +10,10 @@ import (
 // queries are planned, and no other: the rest decide who the session is, what
 // names mean, how texts are read and what limits hold.
 func (e *Engine) checkSettings(s *statement) *refusal {
-	if d := s.node.GetDiscardStmt(); d != nil && d.Target == pg.DiscardMode_DISCARD_ALL {
-		return refuse("setting_not_allowed", "Use DISCARD PLANS, DISCARD SEQUENCES or DISCARD TEMP, and RESET for single settings.",
-			"DISCARD ALL would undo the settings that this policy depends on")
-	}
 	for _, n := range s.settings {
+		if n == s.node.GetVariableSetStmt() && (n.Kind == pg.VariableSetKind_VAR_RESET_ALL || restoresIdentity(n)) {
+			continue
+		}
 		if r := e.checkSetting(n); r != nil {
 			return r
 		}
@@ -25,8 +24,8 @@ func (e *Engine) checkSettings(s *statement) *refusal {
 func (e *Engine) checkSetting(n *pg.VariableSetStmt) *refusal {
 	name := strings.ToLower(n.Name)
 	switch n.Kind {
-	case pg.VariableSetKind_VAR_RESET_ALL:
-		return refuse("setting_not_allowed", "Reset single settings.", "RESET ALL would undo the settings that this policy depends on")
+	case pg.VariableSetKind_VAR_RESET_ALL: // inside another statement
+		return refuse("setting_not_allowed", "Send RESET ALL by itself.", "RESET ALL is not permitted here")
 	case pg.VariableSetKind_VAR_SET_MULTI:
 		if name == "transaction" {
 			return nil // READ WRITE is a matter of the access mode

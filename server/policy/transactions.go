@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -50,6 +51,9 @@ func (e *Engine) checkTransactions(statements []*statement) (int, *refusal) {
 		if t := s.class.tag; t == "PREPARE" || t == "EXECUTE" {
 			return i, refuse("statement_not_allowed", "Send the statements one by one.", "%s may not stand in a text of several statements", t)
 		}
+		if r := checkDiscard(s); r != nil {
+			return i, r
+		}
 		tag := transactionTag(s.node)
 		counted = counted || len(s.writes) > 0
 		if tag != "" && control == 0 {
@@ -61,7 +65,7 @@ func (e *Engine) checkTransactions(statements []*statement) (int, *refusal) {
 		switch {
 		case (tag == "BEGIN" || tag == "START TRANSACTION") && i > 0:
 			return i, misplaced(tag, "first")
-		case (tag == "COMMIT" || tag == "ROLLBACK") && i < len(statements)-1:
+		case (tag == "COMMIT" || tag == "ROLLBACK") && slices.ContainsFunc(statements[i+1:], func(s *statement) bool { return !s.out.Resets }):
 			return i, misplaced(tag, "last")
 		}
 	}

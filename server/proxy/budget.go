@@ -22,8 +22,9 @@ func subjectOf(s *session, db *store.Database, user string) string {
 }
 
 // chargeable reports whether running a statement counts against a budget.
-// Transaction control is free: a client can always end what it has begun.
-func chargeable(s *policy.Statement) bool { return s.Kind != policy.Transaction }
+// Transaction control and resets are free: a client can always end what it has
+// begun, and give its connection back to a pool.
+func chargeable(s *policy.Statement) bool { return s.Kind != policy.Transaction && !s.Resets }
 
 // charged is how many of the statements of a text count.
 func (v verdict) charged() int {

@@ -79,10 +79,17 @@ func (p *enforcePump) known() (status byte, begun bool, err error) {
 }
 
 // own has the upstream run sql for the proxy itself.
-func (p *enforcePump) own(sql string) {
+func (p *enforcePump) own(sql string) { p.ownWatched(sql, nil) }
+
+// ownWatched is own, where how sql ends matters.
+func (p *enforcePump) ownWatched(sql string, ends *tally) {
 	name := append([]byte(p.marker+"own"), 0)
 	ask := func(typ byte, frame []byte) {
-		p.expect(reply{kind: typ, own: true})
+		r := reply{kind: typ, own: true}
+		if typ == wire.Execute {
+			r.changes = ends
+		}
+		p.expect(r)
 		p.note(typ)
 		p.out = frame
 	}
@@ -161,13 +168,13 @@ func counted(s *policy.Statement) bool {
 }
 
 // lasting reports whether what a statement does could outlast its transaction.
-// Settings do, and are meant to.
+// Settings and resets do, and are meant to.
 func lasting(s *policy.Statement) bool {
 	switch s.Kind {
 	case policy.Transaction, policy.Set, policy.Show:
 		return false
 	}
-	return true
+	return !s.Resets
 }
 
 func begins(tag string) bool { return tag == "BEGIN" || tag == "START TRANSACTION" }
@@ -189,10 +196,11 @@ func (p *enforcePump) openBlock() error {
 type part struct {
 	control          string // its tag when it controls transactions
 	counted, lasting bool
+	discards         bool // it is DISCARD ALL
 }
 
 func partOf(s *policy.Statement) part {
-	p := part{counted: counted(s), lasting: lasting(s)}
+	p := part{counted: counted(s), lasting: lasting(s), discards: s.Tag == discardAll}
 	if s.Kind == policy.Transaction {
 		p.control = s.Tag
 	}
@@ -297,9 +305,8 @@ func (p *enforcePump) repose() error {
 		p.own("SET LOCAL statement_timeout = " + timeout)
 		p.local = want.timeoutMs
 	default:
-		p.own("SET statement_timeout = " + timeout)
-		p.own("SET default_transaction_read_only = " + onOff(want.readOnly))
-		p.posture, p.local = want, want.timeoutMs
+		p.posture, p.local, p.ground.reposed = want, want.timeoutMs, true
+		p.rebind(nil)
 	}
 	p.sync(reply{hush: true})
 	return nil

@@ -176,8 +176,6 @@ func TestReadOnlySessionDoesNotWrite(t *testing.T) {
 		{"set transaction_read_only = off", "READ WRITE"},
 		{"select set_config('default_transaction_read_only', 'off', false)", "set_config"},
 		{"update pg_catalog.pg_settings set setting = 'off' where name = 'default_transaction_read_only'", "read-only"},
-		{"reset all", "RESET ALL"},
-		{"discard all", "DISCARD ALL"},
 		{"reset default_transaction_read_only", "default_transaction_read_only"},
 		{"set role postgres", "role"},
 		{"set session authorization postgres", "session_authorization"},

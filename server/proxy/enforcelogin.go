@@ -74,7 +74,9 @@ SELECT s, pg_catalog.quote_ident(s) FROM pg_catalog.unnest(pg_catalog.current_sc
 // ground is what an upstream session brings along.
 type ground struct {
 	path      []string // schemas of the search path
+	pathSQL   string   // the same, for SET
 	timeoutMs int      // statement_timeout of the database or the role
+	reposed   bool     // default_transaction_read_only was SET since
 }
 
 // settle checks that a new upstream session is what a policy needs, and fixes
@@ -103,7 +105,8 @@ func (r *ruling) settle(ctx context.Context, up *pool.Upstream) (ground, error) 
 			quoted = []string{"''"}
 		}
 		g.timeoutMs, _ = strconv.Atoi(have[3])
-		set := fmt.Sprintf("SET search_path = %s; SET statement_timeout = %d", strings.Join(quoted, ", "), r.posture.timeout(g.timeoutMs))
+		g.pathSQL = strings.Join(quoted, ", ")
+		set := policy.Text(g.bonds(r.posture.timeout(g.timeoutMs), r.posture.readOnly))
 		asides, err = wire.Ask(up, set, wire.MaxAuth, func(int, [][]byte) error { return nil })
 		up.Greeting = append(up.Greeting, asides...)
 	}

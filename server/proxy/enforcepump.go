@@ -284,7 +284,11 @@ func (p *enforcePump) query(body []byte) error {
 		p.statements.set(v.Statements[0].Name, made)
 		p.statements.batch++ // what comes behind it runs even if it fails
 	}
-	if p.encloses() && len(v.Statements) > 0 {
+	p.deallocated(v)
+	switch {
+	case v.tagged(discardAll):
+		return p.discardAll(v)
+	case p.encloses() && len(v.Statements) > 0:
 		return p.enclosed(v)
 	}
 	p.ask(v, reply{})
@@ -306,9 +310,13 @@ func (p *enforcePump) room(text []byte) *wire.Report {
 func (p *enforcePump) ask(v verdict, r reply) {
 	p.altering(v.alters())
 	r.kind, r.notices, r.rows, r.checks = wire.Query, v.notices(), p.caps(v), v.checks()
+	sql := v.sql
+	if v.any(unbinds) {
+		sql, r.quiet = p.rebound(v)
+	}
 	p.expect(r)
 	p.note(wire.Query)
-	p.out = wire.AppendQuery(p.out, v.sql)
+	p.out = wire.AppendQuery(p.out, sql)
 }
 
 func (p *enforcePump) parse(body []byte) error {
@@ -426,14 +434,14 @@ func (p *enforcePump) execute(body []byte) error {
 	if r == nil && list == nil {
 		r = p.stillAll() // a cursor of SQL is a portal as well
 	}
-	alters := false
+	var alters, unbinds, discards bool
 	for _, one := range list {
 		if one.fetches && r == nil {
 			r = p.fetchable()
 		}
-		alters = alters || one.alters
+		alters, unbinds, discards = alters || one.alters, unbinds || one.unbinds, discards || one.part.discards
 	}
-	if r == nil && !alike(list) && p.encloses() {
+	if r == nil && !alike(list) && (p.encloses() || discards) {
 		r = changedSince()
 	}
 	checks, ambiguous := checksOf(list)
@@ -453,10 +461,22 @@ func (p *enforcePump) execute(body []byte) error {
 	if len(list) > 0 {
 		next.notices = list[len(list)-1].notices
 	}
-	if p.encloses() {
-		return p.executeEnclosed(body, list, next)
+	if len(list) == 1 && list[0].frees != nil {
+		p.statements.forget(*list[0].frees)
 	}
-	p.runPortal(body, next)
+	switch {
+	case discards:
+		return p.executeDiscardAll(body, next)
+	case !p.encloses():
+		p.runPortal(body, next)
+	default:
+		if err := p.executeEnclosed(body, list, next); err != nil {
+			return err
+		}
+	}
+	if unbinds {
+		p.rebind(nil)
+	}
 	return nil
 }
 

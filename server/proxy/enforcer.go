@@ -227,6 +227,9 @@ func (e *enforcer) failed(body []byte) []byte {
 	if e.shield.terse {
 		return terse(wire.ErrorResponse, body)
 	}
+	if first := e.replies.first(); first != nil && first.quiet != nil { // the position is in another text
+		return without(wire.ErrorResponse, body, func(field byte) bool { return field == 'P' })
+	}
 	return nil
 }
 

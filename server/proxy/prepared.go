@@ -18,6 +18,8 @@ type prepared struct {
 	fetches bool // it runs a cursor
 	charged bool // running it counts against a budget
 	part    part
+	unbinds bool
+	frees   *string                 // the statement that it deallocates, "" for all
 	masks   map[int]policy.MaskKind // of its rows' columns
 	checks  []*policy.Check         // one, where what it writes is checked; else nil
 	capped  bool                    // its rows count
@@ -28,7 +30,10 @@ func (v verdict) prepared(text []byte, under *engine) *prepared {
 	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), notices: v.notices()}
 	if len(v.Statements) == 1 {
 		s := &v.Statements[0]
-		p.masks, p.checks, p.capped, p.part, p.charged = s.Outputs, v.checks(), givesRows(s), partOf(s), chargeable(s)
+		p.masks, p.checks, p.capped, p.part, p.charged, p.unbinds = s.Outputs, v.checks(), givesRows(s), partOf(s), chargeable(s), s.Unbinds
+		if deallocates(s) {
+			p.frees = &s.Name
+		}
 	}
 	return p
 }

@@ -16,10 +16,11 @@ import (
 // reply is a frame whose answer an enforcer waits for: one of the client, or
 // one of the proxy's own.
 type reply struct {
-	kind    byte // Query, Parse, Bind, Describe, Execute, Close or Sync
-	own     bool // the client sees nothing of the answer but errors
-	hush    bool // the client does not see the ReadyForQuery
-	ends    bool // what the ReadyForQuery ends is a transaction of the proxy's
+	kind    byte   // Query, Parse, Bind, Describe, Execute, Close or Sync
+	own     bool   // the client sees nothing of the answer but errors
+	hush    bool   // the client does not see the ReadyForQuery
+	ends    bool   // what the ReadyForQuery ends is a transaction of the proxy's
+	quiet   []bool // of a Query's statements: those that the proxy put in
 	nulls   []int
 	notices []byte
 	rows    []*rowCap // of its statements in their order; nil ones have no cap
@@ -103,7 +104,10 @@ func (r *replies) received(typ byte) {
 		if first.kind == wire.Execute {
 			first.changes.end(true)
 			r.pop()
+		} else if first.inserted() {
+			first.quiet = first.quiet[1:]
 		} else if typ == wire.CommandComplete {
+			first.quiet = first.quiet[min(1, len(first.quiet)):]
 			first.notices = nil
 			first.rows = first.rows[min(1, len(first.rows)):]
 			first.checks = first.checks[min(1, len(first.checks)):]
@@ -125,6 +129,9 @@ func (r *replies) received(typ byte) {
 		}
 	}
 }
+
+// inserted reports whether the statement that runs is one that the proxy put in.
+func (r *reply) inserted() bool { return len(r.quiet) > 0 && r.quiet[0] }
 
 func (r *replies) popIf(kind byte) {
 	if r.first().kind == kind {
@@ -164,7 +171,7 @@ func (r *replies) hides(typ byte) bool {
 		return false
 	case typ == wire.ReadyForQuery:
 		return first.hush
-	case first.own:
+	case first.own, first.inserted():
 		return typ != wire.ErrorResponse
 	}
 	return first.kind == wire.Query && first.changes.undone() || first.silent(typ)
@@ -369,15 +376,20 @@ func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
 // errors of class 42.
 func terse(typ byte, body []byte) []byte {
 	early := strings.HasPrefix(wire.ParseReport(body).Code, "42")
+	return without(typ, body, func(field byte) bool {
+		return strings.IndexByte("DWqpP", field) >= 0 || field == 'H' && !early
+	})
+}
+
+// without returns an ErrorResponse or NoticeResponse without some fields.
+func without(typ byte, body []byte, unwanted func(field byte) bool) []byte {
 	var kept []byte
 	for len(body) > 1 && body[0] != 0 {
 		end := bytes.IndexByte(body, 0)
 		if end < 0 {
 			break
 		}
-		switch tag := body[0]; {
-		case strings.IndexByte("DWqpP", tag) >= 0, tag == 'H' && !early:
-		default:
+		if !unwanted(body[0]) {
 			kept = append(kept, body[:end+1]...)
 		}
 		body = body[end+1:]

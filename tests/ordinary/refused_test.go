@@ -37,7 +37,6 @@ func TestWhatAPolicyMustRefuse(t *testing.T) {
 		{"search paths of one's own", "`search_path`", "set search_path = sales", `setting "search_path" may not be changed`},
 		{"timeouts of one's own", "`statement_timeout`", "set statement_timeout = 0", `setting "statement_timeout" may not be changed`},
 		{"other roles", "`role`", "set role oracle_reader", "may not be changed"},
-		{"resets of poolers", "DISCARD ALL", "discard all", "DISCARD ALL"},
 		{"migration runners' locks", "advisory locks", "select pg_advisory_lock(1)", `function "pg_advisory_lock" is never permitted`},
 		{"listeners", "LISTEN", "listen changes", "LISTEN"},
 

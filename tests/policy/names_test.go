@@ -31,6 +31,8 @@ func TestNoNameKeepsWhatThePolicyHasTaken(t *testing.T) {
 		{"nothing is done", []messages{sql("prepare s as " + shows)}, both},
 		{"PREPARE fails over a Parse", []messages{parse("s", shows), sql("prepare s as select 1")}, both},
 		{"PREPARE fails over a Parse, right before", []messages{parse("s", shows)}, []messages{append(sql("prepare s as select 1"), both[0]...), append(sql("prepare s as select 1"), both[1]...)}},
+		{"DEALLOCATE fails, right before", []messages{sql("prepare s as " + shows)}, []messages{append(sql("deallocate s; select 1/0"), both[0]...), append(sql("select 1/0; deallocate s"), both[1]...)}},
+		{"DISCARD ALL fails, right before", []messages{sql("prepare s as " + shows), sql("begin")}, []messages{append(sql("discard all"), both[0]...), append(sql("rollback"), both[1]...)}},
 		{"PREPARE fails over a Parse, later", []messages{parse("s", shows)}, again},
 		{"Parse fails over a PREPARE, later", []messages{sql("prepare s as " + shows)}, append([]messages{parse("s", "select 1")}, both...)},
 		{"PREPARE is rolled back, and stays", []messages{sql("begin"), sql("prepare s as " + shows), sql("rollback")}, both},
