@@ -16,7 +16,7 @@ type Engine struct {
 	allow, deny map[Kind]bool
 	allowed     []pattern  // the allowlist
 	denied      []pattern  // the denylist
-	ruled       bool       // a list, mask or filter is there: R5 holds
+	ruled       bool       // a list, mask or filter is there: not every function may be called
 	rewriters   []rewriter // masks first, then filters
 
 	narrowed   bool // statement rules permit only some writes, or writes are counted

@@ -161,7 +161,7 @@ func outputKinds(s shape) map[int]MaskKind {
 	return kinds
 }
 
-// maskedColumns is the list of R10: every masked column of each relation that
+// maskedColumns lists every masked column of each relation that
 // the statement touches, and every output column that carries one.
 func (a *analysis) maskedColumns(out shape) []MaskedColumn {
 	set := make(map[MaskedColumn]bool)

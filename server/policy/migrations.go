@@ -22,10 +22,12 @@ const (
 func LintMigration(sql string) []Finding {
 	tree, err := parseUpTo(sql, maxBytes) // a migration may bring its data along
 	if err != nil {
+		why, line := explainParse(sql, err)
 		return []Finding{{
 			Severity: migrationParseError.severity,
 			Rule:     migrationParseError.name,
-			Message:  "the migration cannot be examined: " + explainParse(sql, err),
+			Message:  "the migration cannot be examined: " + why,
+			Line:     line,
 			Hint:     migrationParseError.hint,
 		}}
 	}
@@ -35,8 +37,9 @@ func LintMigration(sql string) []Finding {
 // lintTree is LintMigration for a text that was parsed already.
 func lintTree(sql string, tree *pg.ParseResult) []Finding {
 	m := migration{objects: map[object]sighting{}, schema: "public"}
+	at := lines{sql: sql, line: 1}
 	for _, raw := range tree.GetStmts() {
-		m.source, m.shown = "", func() string { return shorten(trimComments(sourceOf(sql, raw))) }
+		m.source, m.shown = Source{}, func() Source { return at.source(raw) }
 		m.statement(raw.GetStmt())
 		if len(m.findings) > maxFindings {
 			last := &m.findings[maxFindings]
@@ -45,6 +48,7 @@ func lintTree(sql string, tree *pg.ParseResult) []Finding {
 				Rule:      tooManyFindings.name,
 				Message:   fmt.Sprintf("there are more than %d findings; what comes after this statement was not examined", maxFindings),
 				Statement: last.Statement,
+				Line:      last.Line,
 				Hint:      tooManyFindings.hint,
 			}
 			return m.findings[:maxFindings+1]
@@ -56,8 +60,8 @@ func lintTree(sql string, tree *pg.ParseResult) []Finding {
 // migration is what is known at one statement of a migration.
 type migration struct {
 	findings []Finding
-	source   string        // of the statement, once it was shown
-	shown    func() string // makes source
+	source   Source        // of the statement, once it was shown
+	shown    func() Source // makes source
 
 	schema        string // of names that have none
 	inTransaction bool
@@ -102,14 +106,15 @@ func (m *migration) reportAs(rule migrationRule, severity, hint, format string, 
 	if len(m.findings) > maxFindings {
 		return
 	}
-	if m.source == "" {
+	if m.source.Line == 0 {
 		m.source = m.shown()
 	}
 	m.findings = append(m.findings, Finding{
 		Severity:  severity,
 		Rule:      rule.name,
 		Message:   fmt.Sprintf(format, args...),
-		Statement: m.source,
+		Statement: shorten(m.source.SQL),
+		Line:      m.source.Line,
 		Hint:      hint,
 	})
 }
@@ -218,13 +223,15 @@ func (m *migration) named(parts []string) RelationName {
 	return RelationName{parts[len(parts)-2], parts[len(parts)-1]}
 }
 
-// explainParse words why a text could not be parsed, with the line.
-func explainParse(sql string, err error) string {
+// explainParse words why a text could not be parsed, with the line where the
+// parser gave up.
+func explainParse(sql string, err error) (why string, line int) {
 	var e *parserError
 	if !errors.As(err, &e) || e.Cursorpos < 1 {
-		return err.Error()
+		return err.Error(), 1
 	}
-	line, at := 1, 0
+	line = 1
+	at := 0
 	for _, r := range sql {
 		if at++; at >= e.Cursorpos {
 			break
@@ -233,7 +240,7 @@ func explainParse(sql string, err error) string {
 			line++
 		}
 	}
-	return fmt.Sprintf("line %d: %s", line, e.Message)
+	return fmt.Sprintf("line %d: %s", line, e.Message), line
 }
 
 // trimComments takes away what stands before a statement.

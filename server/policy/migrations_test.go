@@ -240,14 +240,14 @@ func TestEveryMigrationRuleHasACase(t *testing.T) {
 
 func TestFindingShowsItsStatementWithoutComments(t *testing.T) {
 	got := LintMigration("SELECT 1;\n-- why\n/* and /* how */ */\nDROP  TABLE orders ;\nSELECT 2")
-	if len(got) != 1 || got[0].Statement != "DROP  TABLE orders" {
+	if len(got) != 1 || got[0].Statement != "DROP  TABLE orders" || got[0].Line != 4 {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestParseErrorNamesTheLine(t *testing.T) {
 	got := LintMigration("SELECT 'ü';\n\nDROP TABL x;")
-	if len(got) != 1 || !strings.Contains(got[0].Message, `line 3: syntax error at or near "TABL"`) {
+	if len(got) != 1 || !strings.Contains(got[0].Message, `line 3: syntax error at or near "TABL"`) || got[0].Line != 3 {
 		t.Errorf("%+v", got)
 	}
 }

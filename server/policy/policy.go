@@ -85,7 +85,7 @@ const (
 // Decision is what is to become of one SQL text.
 type Decision struct {
 	Verdict Verdict
-	Rule    string // of R8: ok, read_only, table_denied, …; ok when nothing refused
+	Rule    string // ok, read_only, table_denied, …; ok when nothing refused
 	Reason  string // for people: what was refused and why; never names what the principal may not see
 	Hint    string // what to do instead; of refusals
 
@@ -104,7 +104,7 @@ type Decision struct {
 	Checked    bool        // one of them has a Check
 	SQL        string      // what to run: the text as it came when nothing had to change
 
-	MaskedColumns []MaskedColumn // of R10, sorted
+	MaskedColumns []MaskedColumn // sorted
 	Predicate     string         // of the filters that were put in, for dry evaluation
 	Findings      []Finding      // of migration safety
 	Notes         []string       // what only a running session can decide
@@ -155,8 +155,9 @@ type MaskedColumn struct {
 // Finding is what migration safety has to say about a statement.
 type Finding struct {
 	Severity  string // info, warning, error
-	Rule      string // of R20
+	Rule      string
 	Message   string
 	Statement string
+	Line      int // where the statement begins, or the parser gave up; from 1
 	Hint      string
 }

@@ -17,11 +17,46 @@ func TestSourcesAreTheStatementsWithTheirLines(t *testing.T) {
 	}
 }
 
-func TestSourcesOfNoSQL(t *testing.T) {
-	if _, err := Sources("SELECT 1;\nSELEC 2"); err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
-		t.Error(err)
+// One statement with a mistake says nothing about the others.
+func TestSourcesBesideOneThatIsNoSQL(t *testing.T) {
+	const text = "SELECT 1; -- ; \nSELEC (2; 3), 'a;', E'\\';', \"b;\", $$ ; $$, $x$;$x$ /* ; /* ; */ ; */ ;\n\n -- c\n DELETE FROM t ; -- end\n;"
+	got, err := Sources(text)
+	want := []Source{{"SELECT 1", 1}, {"SELEC (2; 3), 'a;', E'\\';', \"b;\", $$ ; $$, $x$;$x$ /* ; /* ; */ ; */", 2}, {"DELETE FROM t", 5}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v", got, err)
 	}
+	for _, open := range []string{"SELEC 'a; SELECT 1", "SELEC (1; SELECT 1", "SELEC $$ ; SELECT 1", "SELEC /* ; SELECT 1", "SELEC 1"} {
+		if got, err := Sources(open); err != nil || len(got) != 1 || got[0].SQL != open {
+			t.Errorf("%s: %+v, %v", open, got, err)
+		}
+	}
+}
+
+func TestSourcesOfNoText(t *testing.T) {
 	if got, err := Sources("-- nothing\n;"); err != nil || len(got) != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
+	if _, err := Sources("SELECT 1\x00"); err == nil {
+		t.Error("a text that is not examined has statements")
+	}
+}
+
+func FuzzSources(f *testing.F) {
+	f.Add("select 1; -- x\n selec 'a;b' ; $q$;$q$")
+	f.Add("E'\\';' e\"\\\";\" a$b$;$ /* /* ; */ ;")
+	f.Fuzz(func(t *testing.T, sql string) {
+		sources, err := Sources(sql)
+		if err != nil {
+			return
+		}
+		rest, line := sql, 1
+		for _, s := range sources {
+			before, after, found := strings.Cut(rest, s.SQL)
+			if line += strings.Count(before, "\n"); !found || s.SQL == "" || s.Line < line {
+				t.Fatalf("%+v of %q", s, sql)
+			}
+			line += strings.Count(s.SQL, "\n")
+			rest = after
+		}
+	})
 }
