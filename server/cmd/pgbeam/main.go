@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/alecthomas/kong"
 )
@@ -56,8 +57,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		out.fail(err)
 		return 1
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		args = []string{"version"}
 	}
 	command, err := parser.Parse(args)
 	if exited { // --help was printed; what came after it is of no interest
@@ -65,15 +71,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		out.fail(config.explain(err))
-		var misuse *kong.ParseError
-		if errors.As(err, &misuse) && misuse.Context != nil && misuse.Context.Selected() != nil {
-			fmt.Fprintf(stderr, "Run \"pgbeam %s --help\" to see what it takes.\n", misuse.Context.Command())
+		path := "pgbeam"
+		if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil && parse.Context.Selected() != nil {
+			path = parse.Context.Selected().FullPath()
 		}
+		fmt.Fprintf(stderr, "Run \"%s --help\" to see what it takes.\n", path)
 		return 2
 	}
-	if err := command.Run(); err != nil {
-		out.fail(err)
-		return 1
+	err = command.Run()
+	if err == nil {
+		return 0
 	}
-	return 0
+	out.fail(err)
+	if _, ok := errors.AsType[misuseError](err); ok {
+		return 2
+	}
+	return 1
 }
+
+// misuseError says that a command was given what it cannot work on, which a
+// script must tell from a bad result.
+type misuseError struct{ error }
+
+func misuse(format string, args ...any) error { return misuseError{fmt.Errorf(format, args...)} }

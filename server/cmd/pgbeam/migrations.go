@@ -16,7 +16,8 @@ type migrationLintCommand struct {
 }
 
 func (migrationLintCommand) Help() string {
-	return "Needs no server and no database. Ends with 1 if a finding is an error, with 0 otherwise.\n\n" +
+	return "Needs no server and no database. Ends with 0 if no finding is an error, with 1 if one is, and with 2 if the file\n" +
+		"cannot be read.\n\n" +
 		"Example:\n\n  pgbeam migrations lint migrations/0042_orders.sql"
 }
 
@@ -26,6 +27,7 @@ type checkedFinding struct {
 	Rule      string `json:"rule"`
 	Message   string `json:"message"`
 	Statement string `json:"statement,omitempty"`
+	Line      int    `json:"line"`
 	Hint      string `json:"hint,omitempty"`
 }
 
@@ -80,12 +82,12 @@ func (o *output) finding(f checkedFinding) {
 	case "warning":
 		color = "33"
 	}
-	o.printf("%s  %s\n", paint(o.colorOut, color, fmt.Sprintf("%-7s", f.Severity)), o.bold(f.Rule))
+	o.printf("%5d  %s  %s\n", f.Line, paint(o.colorOut, color, fmt.Sprintf("%-7s", f.Severity)), o.bold(f.Rule))
 	if f.Statement != "" {
-		o.printf("         %s\n", o.dim(oneLine(f.Statement)))
+		o.printf("       %s\n", o.dim(oneLine(f.Statement)))
 	}
-	o.printf("         %s\n", printable(f.Message))
+	o.printf("       %s\n", printable(f.Message))
 	if f.Hint != "" {
-		o.printf("         %s %s\n", o.dim("hint:"), f.Hint)
+		o.printf("       %s %s\n", o.dim("hint:"), printable(f.Hint))
 	}
 }

@@ -26,7 +26,8 @@ type policyCheckCommand struct {
 
 func (policyCheckCommand) Help() string {
 	return "Needs no server and no database: names alone decide. Each statement is decided by itself, as when a client\n" +
-		"sends one after the other. Ends with 1 if any is refused, with 0 otherwise.\n\nExample:\n\n" +
+		"sends one after the other. Ends with 0 if none is refused, with 1 if one is, and with 2 if policy or SQL cannot\n" +
+		"be read.\n\nExample:\n\n" +
 		"  pgbeam policy check queries.sql --policy support.yaml\n\nwhere support.yaml is:\n\n" +
 		"  access_mode: read_only\n  masking_rules:\n    - {table: public.customers, column: email, kind: redact}"
 }
@@ -35,6 +36,9 @@ func (policyCheckCommand) Help() string {
 type checkedStatement struct {
 	Line          int              `json:"line"`
 	Statement     string           `json:"statement"`
+	Kind          policy.Kind      `json:"kind,omitempty"`
+	Relations     []string         `json:"relations,omitempty"`
+	Functions     []string         `json:"functions,omitempty"`
 	Verdict       policy.Verdict   `json:"verdict"`
 	Rule          string           `json:"rule"`
 	Reason        string           `json:"reason"`
@@ -61,7 +65,7 @@ func (c policyCheckCommand) Run(out *output) error {
 		return err
 	}
 	sources, err := policy.Sources(sql)
-	if err != nil { // the engine says so in the words of a decision
+	if err != nil || len(sources) == 0 { // the engine says so in the words of a decision
 		sources = []policy.Source{{SQL: sql, Line: 1}}
 	}
 	checked := make([]checkedStatement, 0, len(sources))
@@ -100,6 +104,13 @@ func checkStatement(engine *policy.Engine, s policy.Source) checkedStatement {
 	checked := checkedStatement{
 		Line: s.Line, Statement: s.SQL, Verdict: d.Verdict, Rule: d.Rule, Reason: d.Reason, Hint: d.Hint,
 		Predicate: d.Predicate, Findings: checkedFindings(d.Findings), Notes: d.Notes,
+	}
+	for i := range checked.Findings {
+		checked.Findings[i].Line += s.Line - 1 // of the file, not of the statement
+	}
+	if len(d.Statements) > 0 {
+		first := d.Statements[0]
+		checked.Kind, checked.Relations, checked.Functions = first.Kind, first.Relations, first.Functions
 	}
 	for _, m := range d.MaskedColumns {
 		checked.MaskedColumns = append(checked.MaskedColumns, maskedColumn{m.Column, m.Kind})
@@ -147,40 +158,39 @@ func (o *output) decision(s checkedStatement) {
 func readPolicy(file string) (*policy.Engine, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read policy: %w", err)
+		return nil, misuse("read policy: %w", err)
 	}
 	var document any
 	if err := yaml.Unmarshal(text, &document); err != nil {
-		return nil, fmt.Errorf("read policy %s: %w", file, err)
+		return nil, misuse("read policy %s: %w", file, err)
+	}
+	if document == nil {
+		return nil, misuse("policy %s is empty; a policy of nothing but defaults is {}", file)
 	}
 	asJSON, err := json.Marshal(document)
 	if err != nil {
-		return nil, fmt.Errorf("read policy %s: every key must be text: %w", file, err)
+		return nil, misuse("read policy %s: every key must be text: %w", file, err)
 	}
 	engine, err := api.CompilePolicy(asJSON)
 	if err != nil {
-		return nil, fmt.Errorf("policy %s: %s", file, strings.ReplaceAll(err.Error(), "\n", "; "))
+		return nil, misuse("policy %s: %s", file, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return engine, nil
 }
 
 func readSQL(file string) (string, error) {
+	read := func() ([]byte, error) { return os.ReadFile(file) }
 	if file == "-" {
-		text, err := io.ReadAll(os.Stdin)
-		if err != nil {
-			return "", fmt.Errorf("read standard input: %w", err)
-		}
-		return string(text), nil
+		read = func() ([]byte, error) { return io.ReadAll(os.Stdin) }
 	}
-	text, err := os.ReadFile(file)
+	text, err := read()
 	if err != nil {
-		return "", fmt.Errorf("read SQL: %w", err)
+		return "", misuse("read SQL: %w", err)
 	}
 	return string(text), nil
 }
 
-// oneLine is a statement as a list shows it. A control character of a file
-// must not reach the terminal.
+// oneLine is a statement as a list shows it.
 func oneLine(sql string) string {
 	const most = 100
 	text := []rune(printable(strings.Join(strings.Fields(sql), " ")))
@@ -190,10 +200,12 @@ func oneLine(sql string) string {
 	return string(text)
 }
 
+// printable keeps a file from writing to the terminal of who checks it, and
+// from showing its text in another order than it runs in.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return '\uFFFD'
+		if !unicode.IsGraphic(r) {
+			return unicode.ReplacementChar
 		}
 		return r
 	}, text)

@@ -81,11 +81,57 @@ func TestPolicyCheckForAPipeline(t *testing.T) {
 	}
 }
 
-// A file must not write to the terminal of who checks it.
-func TestPolicyCheckShowsNoControlCharacters(t *testing.T) {
-	_, stdout, _ := runs(t, nil, "policy", "check", file(t, "q.sql", "select '\x1b]0;owned\a'"), "--policy", file(t, "p.yaml", "access_mode: read_only"))
-	if strings.ContainsAny(stdout, "\x1b\a") {
-		t.Errorf("%q", stdout)
+// A file must not write to the terminal of who checks it, nor turn its text
+// around there.
+func TestCheckedTextCannotDeceiveATerminal(t *testing.T) {
+	const deceits = "\x1b\a\u202e\u2066\u200b"
+	sql := file(t, "q.sql", "drop table \""+deceits+"\"")
+	_, stdout, _ := runs(t, nil, "policy", "check", sql, "--policy", file(t, "p.yaml", "access_mode: read_only"))
+	_, linted, _ := runs(t, nil, "migrations", "lint", sql)
+	if strings.ContainsAny(stdout+linted, deceits) || !strings.Contains(stdout, "drop table") || !strings.Contains(linted, "drop_table") {
+		t.Errorf("%q\n%q", stdout, linted)
+	}
+}
+
+// A statement with a mistake is refused by itself, and so is a file without
+// any: what was meant to be there was not checked.
+func TestPolicyCheckOfWhatIsNoSQL(t *testing.T) {
+	profile := file(t, "p.yaml", "access_mode: read_only")
+	status, stdout, stderr := runs(t, nil, "policy", "check", file(t, "q.sql", "select 1;\nselec 2;\n\nupdate t set a = 1"), "--policy", profile)
+	if status != 1 || !strings.Contains(stderr, "2 of 3 statements refused") {
+		t.Errorf("%d: %s", status, stderr)
+	}
+	for _, want := range []string{"    1  allow       select 1\n", "    2  block       selec 2\n", "parse_error: ", "    4  block       update t set a = 1\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	for _, text := range []string{"", "-- later\n;"} {
+		if status, stdout, _ := runs(t, nil, "policy", "check", file(t, "q.sql", text), "--policy", profile); status != 1 || !strings.Contains(stdout, "empty: ") {
+			t.Errorf("%q: %d, %s", text, status, stdout)
+		}
+	}
+}
+
+func TestPolicyCheckTellsWhatAStatementIsAbout(t *testing.T) {
+	profile := file(t, "p.yaml", "{access_mode: read_write, migration_safety: warn}")
+	_, stdout, _ := runs(t, nil, "policy", "check", "--json", "--policy", profile, file(t, "q.sql", "select lower(a) from t, s.u;\n\nalter table t\n drop column a"))
+	var got struct {
+		Statements []struct {
+			Kind                 string
+			Relations, Functions []string
+			Findings             []struct{ Line int }
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || len(got.Statements) != 2 {
+		t.Fatalf("%v in %s", err, stdout)
+	}
+	first, second := got.Statements[0], got.Statements[1]
+	if first.Kind != "select" || strings.Join(first.Relations, " ") != "public.t s.u" || strings.Join(first.Functions, " ") != "lower" {
+		t.Errorf("%+v", first)
+	}
+	if second.Kind != "ddl" || len(second.Findings) != 1 || second.Findings[0].Line != 3 {
+		t.Errorf("%+v", second)
 	}
 }
 
@@ -97,16 +143,17 @@ func TestPolicyCheckExplainsAWrongPolicy(t *testing.T) {
 		"table_allowlist: ['a b']":                                 "table_allowlist[0]: ",
 		"- access_mode":                                            "a policy is a list of fields",
 		"a: [":                                                     "yaml: ",
+		"# later\n":                                                "is empty",
 	} {
 		status, stdout, stderr := runs(t, nil, "policy", "check", sql, "--policy", file(t, "p.yaml", text))
-		if status != 1 || stdout != "" || !strings.Contains(stderr, want) {
+		if status != 2 || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%q: %d, %s%s", text, status, stdout, stderr)
 		}
 	}
 	if status, _, stderr := runs(t, nil, "policy", "check", sql); status != 2 || !strings.Contains(stderr, "--policy") {
 		t.Errorf("without a policy: %d, %s", status, stderr)
 	}
-	if status, _, stderr := runs(t, nil, "policy", "check", "missing.sql", "--policy", file(t, "p.yaml", "{}")); status != 1 || !strings.Contains(stderr, "missing.sql") {
+	if status, _, stderr := runs(t, nil, "policy", "check", "missing.sql", "--policy", file(t, "p.yaml", "{}")); status != 2 || !strings.Contains(stderr, "missing.sql") {
 		t.Errorf("without the file: %d, %s", status, stderr)
 	}
 }
@@ -117,17 +164,20 @@ func TestMigrationsLint(t *testing.T) {
 	if status != 1 || !strings.Contains(stderr, "the migration is unsafe: 2 findings, 1 error") {
 		t.Errorf("%d: %s", status, stderr)
 	}
-	for _, want := range []string{"error    missing_concurrently\n         create index on orders (status)\n", "warning  rename_table\n", "hint: use CREATE INDEX CONCURRENTLY"} {
+	for _, want := range []string{"    2  error    missing_concurrently\n       create index on orders (status)\n", "    4  warning  rename_table\n", "hint: use CREATE INDEX CONCURRENTLY"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
 	var report struct {
 		Safe     bool
-		Findings []struct{ Rule string }
+		Findings []struct {
+			Rule string
+			Line int
+		}
 	}
 	status, stdout, _ = runs(t, nil, "migrations", "lint", "--json", unsafe)
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != 1 || report.Safe || len(report.Findings) != 2 {
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || status != 1 || report.Safe || len(report.Findings) != 2 || report.Findings[0].Line != 2 {
 		t.Errorf("%d: %s", status, stdout)
 	}
 	safe := file(t, "0043.sql", "create index concurrently on orders (status)")
