@@ -379,7 +379,14 @@ func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
 	}
 	p.catchUp()
 	list := p.statements.may(statement)
-	if r := p.stillNamed(statement); r != nil {
+	r := p.stillNamed(statement)
+	if r == nil && len(p.portals.byName) >= maxPortals && p.portals.get(string(portal)) == nil {
+		r = &wire.Report{
+			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many portals for one transaction under a policy",
+			Hint: "Close those that are not needed.",
+		}
+	}
+	if r != nil {
 		p.refuse(wire.Parse, unstored, r)
 		return true, true
 	}

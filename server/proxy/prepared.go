@@ -63,11 +63,19 @@ type slot struct {
 	charged bool    // a portal that has run
 }
 
+// maxPortals bounds the portals that one session has open.
+const maxPortals = 10_000
+
 // maxName is how much of a name PostgreSQL goes by: longer ones that begin
 // alike are the same name.
 const maxName = 63
 
-func nameKey(name string) string { return name[:min(len(name), maxName)] }
+func nameKey(name string) string {
+	if len(name) > maxName {
+		name = strings.Clone(name[:maxName]) // and not the megabyte that it is cut from
+	}
+	return name
+}
 
 // set notes that a name is made to stand for what p says.
 func (n *names) set(name string, p ...*prepared) {
