@@ -182,11 +182,14 @@ func (g *generator) heldByFilter() (string, *regexp.Regexp) {
 			if len(g.under.Allow) == 0 { // else "made" is not listed
 				choices = append(choices, "CREATE VIEW made AS SELECT 1 FROM "+r.in(""))
 			}
-			choices = append(choices, "INSERT INTO "+r.in("")+" ("+r.key[0]+") VALUES (1)",
+			choices = append(choices, "WITH w AS (INSERT INTO "+r.in("")+" ("+r.key[0]+") VALUES (1) RETURNING 1) SELECT * FROM w",
 				"MERGE INTO "+r.in("")+" t USING (VALUES (1)) v(n) ON t."+r.key[0]+" = v.n WHEN MATCHED THEN DELETE")
+			if strings.Contains(a.filters[0].Predicate, " FROM "+r.name+" ") {
+				choices = append(choices, "INSERT INTO "+r.in("")+" ("+r.key[0]+") VALUES (1)")
+			}
 			for _, f := range a.filters {
 				if len(f.columns) > 0 && r.has(f.columns[0]) {
-					choices = append(choices, "UPDATE "+r.in("")+" SET "+f.columns[0]+" = NULL WHERE "+r.key[0]+" = 1")
+					choices = append(choices, "WITH w AS (UPDATE "+r.in("")+" SET "+f.columns[0]+" = NULL WHERE "+r.key[0]+" = 1 RETURNING 1) SELECT * FROM w")
 				}
 			}
 		}

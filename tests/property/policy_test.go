@@ -55,6 +55,28 @@ func (a *access) filtered() bool { return a.unsafe || len(a.filters) > 0 }
 func (a *access) ruled() bool    { return a.filtered() || len(a.masks) > 0 }
 func (a *access) usable() bool   { return a.listed && !a.unsafe }
 
+// filterReads says whether a filter names a column of the relation.
+func (a *access) filterReads(column string) bool {
+	return slices.ContainsFunc(a.filters, func(f filter) bool { return slices.Contains(f.columns, column) })
+}
+
+// checkable says whether written rows may be held to the filters, and by hand
+// as well: not where a filter reads the table itself, nor where it reads what a
+// mask overwrites by hand.
+func (a *access) checkable() bool {
+	for _, f := range a.filters {
+		if strings.Contains(f.Predicate, " FROM "+a.relation.name+" ") {
+			return false
+		}
+		for _, column := range f.columns {
+			if a.masks[column] != "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // reads are the relations whose rules reading r is subject to.
 func (r *relation) below() []*relation {
 	list := r.family()

@@ -19,12 +19,15 @@ type regime struct {
 	// traps are conditions that fail for hidden values of a column alone, by
 	// relation.column; "?" is the column.
 	traps map[string][]string
+	// shown is what the first row that the filters of a relation leave has in
+	// each column, as SQL.
+	shown map[string]map[string]string
 	undo  func()
 }
 
 // enforce puts a policy in force and carries it out by hand.
 func (w *world) enforce(ctx context.Context, p *profile) (_ *regime, err error) {
-	r := &regime{profile: p, access: map[string]*access{}, secret: map[string]bool{}, traps: map[string][]string{}}
+	r := &regime{profile: p, access: map[string]*access{}, secret: map[string]bool{}, traps: map[string][]string{}, shown: map[string]map[string]string{}}
 	for _, rel := range relations {
 		a := p.access(rel)
 		r.access[rel.name] = a
@@ -76,6 +79,9 @@ func (r *regime) lookAround(w *world) error {
 			if err := r.setTraps(w, a); err != nil {
 				return err
 			}
+			if err := r.showOne(w, a); err != nil {
+				return err
+			}
 		}
 	}
 	for _, rel := range relations {
@@ -102,6 +108,27 @@ func (r *regime) lookAround(w *world) error {
 		r.hidden = append(r.hidden, m)
 	}
 	slices.Sort(r.hidden)
+	return nil
+}
+
+// showOne looks at a row of a filtered table.
+func (r *regime) showOne(w *world, a *access) error {
+	if len(a.filters) == 0 {
+		return nil
+	}
+	rel := a.relation
+	list := make([]string, len(rel.columns))
+	for i, c := range rel.columns {
+		list[i] = "quote_nullable(" + c.name + ")"
+	}
+	found, err := w.hand.must(fmt.Sprintf("SELECT %s FROM %s ORDER BY %s LIMIT 1", strings.Join(list, ", "), rel.in(""), strings.Join(rel.key, ", ")))
+	if err != nil || len(found.rows) == 0 {
+		return err
+	}
+	r.shown[rel.name] = map[string]string{}
+	for i, c := range rel.columns {
+		r.shown[rel.name][c.name] = string(found.rows[0][i]) + "::" + c.decl
+	}
 	return nil
 }
 

@@ -14,6 +14,8 @@ type write struct {
 	// commit: the change is kept, looked at from behind the proxy, and undone
 	// there; else it is rolled back.
 	commit bool
+	// held: rows that it writes may be what the table's filters do not show.
+	held bool
 }
 
 // firstNew is the least key of the rows that statements insert.
@@ -31,21 +33,27 @@ func (g *generator) writing() (*statement, bool) {
 	if len(tables) == 0 {
 		return nil, false
 	}
+	if filtered := slices.DeleteFunc(slices.Clone(tables), func(a *access) bool { return len(a.filters) == 0 || !g.insertable(a) }); len(filtered) > 0 && g.chance(2) {
+		tables = filtered
+	}
 	a := tables[g.below(len(tables))]
 	s := &statement{write: &write{table: a, commit: g.chance(3)}, way: pick(g.draw, simply, textual, binary, prepared, batch)}
 	verb := g.below(6)
+	if len(a.filters) > 0 && g.chance(2) {
+		verb = 2
+	}
 	switch {
 	case verb < 2:
 		s.sql, s.columns = g.delete(a)
 	case verb == 2 && g.insertable(a):
 		s.sql, s.columns = g.insert(s.write)
-	case verb == 3 && g.insertable(a):
+	case verb == 3 && g.insertable(a) && len(a.filters) == 0:
 		s.sql = g.merge(s.write)
 		return s, s.sql != ""
 	default:
 		s.sql, s.columns = g.update(s.write)
 	}
-	if s.sql != "" && len(s.columns) > 0 && g.chance(5) {
+	if s.sql != "" && len(s.columns) > 0 && !s.write.held && g.chance(5) {
 		for i := range s.columns {
 			s.columns[i].name = outputName(i)
 		}
@@ -154,10 +162,13 @@ func (g *generator) update(w *write) (string, []column) {
 	var list []string
 	for range 1 + g.below(2) {
 		c := a.relation.columns[g.below(len(a.relation.columns))]
+		if read := slices.DeleteFunc(slices.Clone(a.relation.columns), func(c attribute) bool { return g.fixed(a, c.name) || !a.filterReads(c.name) }); len(read) > 0 && g.chance(2) {
+			c = read[g.below(len(read))]
+		}
 		if g.fixed(a, c.name) || slices.Contains(w.assigned, c.name) {
 			continue
 		}
-		w.assigned = append(w.assigned, c.name)
+		w.assigned, w.held = append(w.assigned, c.name), w.held || a.filterReads(c.name)
 		list = append(list, c.name+" = "+g.value(a, c, sc))
 	}
 	if len(list) == 0 {
@@ -169,13 +180,11 @@ func (g *generator) update(w *write) (string, []column) {
 	return sql + returning, columns
 }
 
-// fixed columns are not changed: those that a filter is about must not be,
-// keys and partition keys would fail where other rows stand in the way.
+// fixed columns are not changed: keys and partition keys would fail where other
+// rows stand in the way.
 func (g *generator) fixed(a *access, name string) bool {
-	for _, f := range a.filters {
-		if slices.Contains(f.columns, name) {
-			return true
-		}
+	if a.filterReads(name) && !a.checkable() {
+		return true
 	}
 	return slices.Contains(a.relation.key, name) || a.relation.columns[0].name == "id" && strings.HasPrefix(a.relation.name, "events") && name == "tenant_id"
 }
@@ -185,6 +194,9 @@ func (g *generator) fixed(a *access, name string) bool {
 func (g *generator) value(a *access, c attribute, sc *scope) string {
 	kind := a.masks[c.name]
 	if kind == "" {
+		if shown := g.under.shown[a.relation.name][c.name]; shown != "" && a.filterReads(c.name) && !g.chance(3) {
+			return pick(g.draw, shown, shown, "NULL") // what else there is says little to a filter
+		}
 		switch c.kind {
 		case text:
 			return "left(" + g.expr(text, sc, 1) + ", 6)"
@@ -204,10 +216,10 @@ func (g *generator) value(a *access, c attribute, sc *scope) string {
 	return storedFrom + "'" + value + "'" + or + byHand + storedEnd
 }
 
-// insertable says whether rows may be put into a table: no filter holds them.
+// insertable says whether the generator puts rows into a table.
 func (g *generator) insertable(a *access) bool {
 	r := a.relation
-	return len(a.filters) == 0 && !r.partition && len(r.key) == 1 && a.masks[r.key[0]] == ""
+	return (len(a.filters) == 0 || a.checkable()) && !r.partition && len(r.key) == 1 && a.masks[r.key[0]] == ""
 }
 
 func (g *generator) insert(w *write) (string, []column) {
@@ -216,11 +228,11 @@ func (g *generator) insert(w *write) (string, []column) {
 	names := []string{r.key[0]}
 	columns := []attribute{}
 	for _, c := range r.columns {
-		if c.name != r.key[0] && !g.chance(3) {
+		if c.name != r.key[0] && (w.table.filterReads(c.name) || !g.chance(3)) {
 			columns, names = append(columns, c), append(names, c.name)
 		}
 	}
-	w.assigned = names
+	w.assigned, w.held = names, len(w.table.filters) > 0
 	tuple := func(key string, sc *scope) string {
 		list := []string{key}
 		for _, c := range columns {
@@ -242,8 +254,12 @@ func (g *generator) insert(w *write) (string, []column) {
 			rows = append(rows, "("+tuple(fmt.Sprint(firstNew+i), &scope{})+")")
 		}
 		sql += "VALUES " + strings.Join(rows, ", ")
-		if r.name != "events" && g.chance(3) {
-			sql = strings.Replace(sql, fmt.Sprintf("(%d,", firstNew), r.rows[0][:strings.Index(r.rows[0], ",")+1], 1) + " ON CONFLICT (" + names[0] + ") DO " + g.conflict(w, s)
+		there := g.under.shown[r.name][r.key[0]]
+		if len(w.table.filters) == 0 {
+			there = strings.Trim(r.rows[0][:strings.Index(r.rows[0], ",")], "(")
+		}
+		if r.name != "events" && there != "" && g.chance(3) {
+			sql = strings.Replace(sql, fmt.Sprintf("(%d,", firstNew), "("+there+",", 1) + " ON CONFLICT (" + names[0] + ") DO " + g.conflict(w, s)
 		}
 	}
 	returning, out := g.returning(s)
