@@ -13,18 +13,33 @@ type answer struct {
 	add     func(*builder, *fields)
 }
 
-// answers begin behind BEGIN and two SETs; the search path is pinned right
-// behind the first of them.
-const firstAnswer = 3
+// before the answers. Definitions are printed so that they mean the same to
+// whoever reads them: as pg_dump has them, and by the rules that the proxy
+// reads texts by.
+var before = []string{
+	"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	"SET LOCAL statement_timeout = '10s'",
+	"SET LOCAL lock_timeout = '2s'",
+	"SET LOCAL standard_conforming_strings = on",
+	"SET LOCAL datestyle = 'ISO, YMD'",
+	"SET LOCAL intervalstyle = postgres",
+	"SET LOCAL extra_float_digits = 3",
+	"SET LOCAL bytea_output = hex",
+}
+
+// firstAnswer is the first of the answers; the search path is pinned right
+// behind it.
+var firstAnswer = len(before)
 
 // question asks for everything in one round trip and one snapshot. Reading
 // only, it can do no harm; names are qualified, and after the first answer the
 // search path holds no operator but the system's.
 var question = func() string {
 	var b strings.Builder
-	b.WriteString("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n")
-	b.WriteString("SET LOCAL statement_timeout = '10s';\n")
-	b.WriteString("SET LOCAL lock_timeout = '2s';\n")
+	for _, s := range before {
+		b.WriteString(s)
+		b.WriteString(";\n")
+	}
 	for _, a := range answers {
 		b.WriteString(a.sql)
 		b.WriteString(";\n")
@@ -40,20 +55,28 @@ const others = `n.nspname !~ '^pg_(toast|temp_|toast_temp_)'`
 // compiled says of a function p whether its language l is of compiled code.
 const compiled = `l.lanname IN ('internal', 'c')`
 
+// option says of a view c whether it has a flag set.
+func option(name string) string {
+	return `EXISTS (SELECT FROM pg_options_to_table(c.reloptions) AS o WHERE o.option_name = '` + name + `' AND o.option_value::bool)`
+}
+
 var answers = []answer{
 	{`SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s`, 1, func(b *builder, f *fields) {
 		b.catalog.SearchPath = append(b.catalog.SearchPath, f.text())
 	}},
+	{`SELECT current_user`, 1, func(b *builder, f *fields) { b.catalog.Role = f.text() }},
 	// Keeps operators and functions of the role's search path away from what
 	// follows. It yields no row.
 	{sql: "SET LOCAL search_path = pg_catalog"},
 	{`SELECT c.oid, n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner),
-	CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384 THEN pg_get_viewdef(c.oid) END
+	CASE WHEN c.relkind IN ('v', 'm') AND c.oid >= 16384 THEN pg_get_viewdef(c.oid) END, c.relrowsecurity,
+	` + option("security_barrier") + `, ` + option("security_invoker") + `
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ` + others + ` ORDER BY c.oid`, 6, func(b *builder, f *fields) {
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ` + others + ` ORDER BY c.oid`, 9, func(b *builder, f *fields) {
 		r := &policy.Relation{OID: f.oid()}
 		r.RelationName = policy.RelationName{Schema: f.text(), Name: f.text()}
 		r.Kind, r.Owner, r.Definition = f.letter(), f.text(), f.text()
+		r.RowSecurity, r.Barrier, r.Invoker = f.flag(), f.flag(), f.flag()
 		b.relation(r)
 	}},
 	{`SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull
@@ -87,6 +110,14 @@ WHERE r.ev_class >= 16384 AND r.rulename = '_RETURN' AND d.refobjid <> r.ev_clas
 		view := f.oid()
 		if from, ok := origins(f.text()); ok {
 			b.origins[view] = from
+		}
+	}},
+	// Views that depend on a constraint: on the primary key of what they group.
+	{`SELECT DISTINCT r.ev_class FROM pg_rewrite AS r JOIN pg_depend AS d
+	ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_constraint'::regclass
+WHERE r.ev_class >= 16384 AND r.rulename = '_RETURN' ORDER BY r.ev_class`, 1, func(b *builder, f *fields) {
+		if r := b.byOID[f.oid()]; r != nil {
+			r.KeyGroups = true
 		}
 	}},
 	{`SELECT DISTINCT ev_class FROM pg_rewrite WHERE ev_class >= 16384 AND rulename <> '_RETURN' ORDER BY ev_class`, 1, func(b *builder, f *fields) {

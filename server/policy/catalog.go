@@ -4,6 +4,7 @@ package policy
 // changed after it was made. A nil Catalog means that names alone decide, as
 // in the dry evaluation of a draft.
 type Catalog struct {
+	Role       string   // whose sessions these are
 	SearchPath []string // of the role, "$user" resolved, pg_catalog implied first
 	Relations  map[RelationName]*Relation
 	Indexes    map[RelationName]RelationName // the table of each index
@@ -44,6 +45,11 @@ type Relation struct {
 	// Rules: rewrite rules of the owner's run other statements when it is
 	// written to. The one that makes a view is none.
 	Rules bool
+	// Of tables: row-level security is on.
+	RowSecurity bool
+	// Of views: security_barrier, security_invoker, and that a primary key
+	// decides columns which its GROUP BY leaves out.
+	Barrier, Invoker, KeyGroups bool
 }
 
 // Column is a column of a relation.

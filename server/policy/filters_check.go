@@ -68,6 +68,7 @@ func (a *analysis) hold(h heldWrite, scope *namespace) shape {
 		a.unchecked = true
 		return shape{open: true}
 	}
+	a.checks = append(a.checks, own[0])
 	own = own[1:]
 	return a.returns(&own, scope)
 }

@@ -25,7 +25,11 @@ func TestHiddenRowsChangeNothingThatIsSeen(t *testing.T) {
 CREATE TABLE o (id int, t int, u int, amount numeric, item text, b bigint, d date, j jsonb, arr int[], bo bool, other text DEFAULT 'x');
 CREATE INDEX ON o (t); CREATE INDEX ON o (u);
 CREATE TABLE seen (id int, u int, k text); INSERT INTO seen SELECT i, i, 'k' || i FROM generate_series(1, 30) i;
-CREATE DOMAIN positive AS int CHECK (value > 0)`)
+CREATE DOMAIN positive AS int CHECK (value > 0);
+CREATE VIEW o_plain AS SELECT id, u, item, amount, t, arr FROM o; CREATE VIEW o_shares AS SELECT id, 10 / u AS share, item::int AS n FROM o;
+CREATE VIEW o_some AS SELECT id, u FROM o WHERE 10 / u > 0; CREATE VIEW o_sums AS SELECT u, count(*) AS n, sum(10 / amount) AS s FROM o GROUP BY u;
+CREATE VIEW o_joined AS SELECT w.k, o.id FROM seen w LEFT JOIN o ON o.u = w.u AND 10 / o.u > 0;
+CREATE VIEW o_barrier WITH (security_barrier) AS SELECT id, u FROM o WHERE id > 0; CREATE VIEW o_above AS SELECT p.id, s.share FROM o_plain p JOIN o_shares s USING (id)`)
 	statements := strings.Split(strings.TrimSpace(`
 SELECT id FROM o WHERE 1 / amount >= 0
 SELECT id FROM o WHERE item::int > 0
@@ -74,7 +78,25 @@ DELETE FROM o USING seen w WHERE w.u = 10 / o.u RETURNING o.id
 INSERT INTO seen SELECT 1000 + id, 10 / u, item FROM o RETURNING id
 MERGE INTO seen USING o ON o.u = seen.u WHEN MATCHED AND 10 / o.u > 0 THEN UPDATE SET k = 'hit'
 SELECT id FROM o WHERE set_config('a.b', item, true) IS NOT NULL; SELECT current_setting('a.b')
-SELECT count(*) FROM o a, o b WHERE a.id / b.u >= 0`), "\n")
+SELECT count(*) FROM o a, o b WHERE a.id / b.u >= 0
+SELECT id FROM o_plain WHERE 1 / amount >= 0
+SELECT id FROM o_plain WHERE item::int > 0 AND u = 3
+SELECT id FROM o_plain WHERE u = 3
+SELECT id, 10 / u FROM o_plain
+SELECT id FROM o_plain WHERE CASE WHEN t = 7 THEN 1 / 0 ELSE 1 END = 1
+SELECT * FROM o_shares WHERE n > 0
+SELECT count(*) FROM o_shares
+SELECT id FROM o_some WHERE u <> 7
+SELECT * FROM o_sums WHERE 10 / u > 0
+SELECT max(s) FROM o_sums
+SELECT k, 1 / id FROM o_joined WHERE id IS NOT NULL
+SELECT id FROM o_barrier WHERE 10 / u > 0
+SELECT * FROM o_above WHERE 10 / share > 0
+SELECT w.id FROM seen w WHERE EXISTS (SELECT FROM o_plain p WHERE p.u = w.u AND 10 / p.u > 0)
+SELECT w.id, v.share FROM seen w LEFT JOIN o_shares v ON v.share = w.u
+SELECT id, x FROM o_plain, LATERAL generate_series(1, 10 / u) x
+SELECT id FROM o_plain EXCEPT SELECT 10 / u FROM o_plain
+UPDATE seen SET k = v.n::text FROM o_shares v WHERE v.id = seen.id RETURNING seen.id`), "\n")
 	// Neither where in the text nor where in PostgreSQL's source is compared.
 	places := regexp.MustCompile(`(Position|File|Line|Routine):\S*`)
 	ctx := context.Background()

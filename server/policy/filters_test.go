@@ -51,12 +51,12 @@ func TestHiddenRowsAreNeverReached(t *testing.T) {
 		{"SELECT body FROM events", "ok", "ok"},
 		{"SELECT body FROM events_rest", "ok", ""},
 		{"SELECT body FROM events_42", "ok", "ok"},
+		{"SELECT n, total FROM sales", "ok", "3,13"},
 
 		{"MERGE INTO orders o USING plain p ON p.id = o.id WHEN MATCHED THEN DELETE", "row_filter_unsafe", ""},
 		{"UPDATE orders SET item = 'x' WHERE CURRENT OF c", "row_filter_unsafe", ""},
 		{"EXPLAIN SELECT * FROM orders", "row_filter_unsafe", ""},
 		{"EXPLAIN ANALYZE SELECT * FROM orders", "row_filter_unsafe", ""},
-		{"SELECT n FROM sales", "row_filter_unsafe", ""},
 		{"CREATE VIEW w AS SELECT * FROM orders", "row_filter_unsafe", ""},
 		{"CREATE UNIQUE INDEX ON orders (item)", "row_filter_unsafe", ""},
 		{"ALTER TABLE orders ADD CHECK (amount > 0)", "row_filter_unsafe", ""},

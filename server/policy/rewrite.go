@@ -32,6 +32,10 @@ type ruleSet struct {
 	sources sync.Map // sourceKey -> *pg.SelectStmt, of the catalog's relations; nobody changes one
 	aliases sync.Map // aliasKey -> []string, what said returns; aliased counts them
 	aliased atomic.Int32
+	// definitions are the rules inside of views: filters, and no masks. bodies,
+	// of that set alone, are what stands for views.
+	definitions *ruleSet
+	bodies      sync.Map // RelationName -> *viewBody
 }
 
 // newRuleSet compiles masks and filters and binds each predicate.
@@ -45,6 +49,8 @@ func newRuleSet(e *Engine) (*ruleSet, error) {
 		return nil, err
 	}
 	r := &ruleSet{engine: e, catalog: e.catalog, masks: masks, filters: filters}
+	r.definitions = &ruleSet{engine: e, catalog: e.catalog, filters: filters}
+	r.definitions.definitions = r.definitions
 	return r, r.bindAll()
 }
 
@@ -242,15 +248,19 @@ func (r *ruleSet) sourceText(u use, fence bool) (string, error) {
 		list = strings.Join(items, ", ")
 	}
 	text := "SELECT " + list + " FROM "
-	if !u.rangeVar.Inh {
+	if !u.rangeVar.Inh && u.body == nil {
 		text += "ONLY "
 	}
-	if r.catalog == nil && u.rangeVar.Schemaname == "" {
-		text += quoteName(rules.name.Name)
-	} else {
-		text += quoteName(rules.name.Schema) + "." + quoteName(rules.name.Name)
+	switch {
+	case u.body != nil:
+		text += u.body.from(rules.relation, fence)
+		// A barrier keeps what may fail from the rows that the view leaves out.
+		fence = rules.relation.Barrier || fence && len(rules.filters) > 0
+	case r.catalog == nil && u.rangeVar.Schemaname == "":
+		text += quoteName(rules.name.Name) + " AS " + within
+	default:
+		text += quoteName(rules.name.Schema) + "." + quoteName(rules.name.Name) + " AS " + within
 	}
-	text += " AS " + within
 	if len(rules.filters) > 0 {
 		predicates, err := rules.predicates(r, within)
 		if err != nil {

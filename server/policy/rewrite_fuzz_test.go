@@ -21,6 +21,14 @@ func smallCatalog() *Catalog {
 	add("users", Column{Name: "id", Type: 23}, Column{Name: "email", Type: 25})
 	add("orders", Column{Name: "id", Type: 23}, Column{Name: "tenant_id", Type: 23}, Column{Name: "item", Type: 25})
 	add("plain", Column{Name: "id", Type: 23}, Column{Name: "label", Type: 25})
+	view := func(name, definition string, columns ...Column) {
+		add(name, columns...)
+		rel := c.Relations[RelationName{"public", name}]
+		rel.Kind, rel.Definition = 'v', definition
+	}
+	view("items", "SELECT orders.id, orders.item FROM public.orders WHERE (orders.id IS NOT NULL)", Column{Name: "id", Type: 23}, Column{Name: "item", Type: 25})
+	view("both", `SELECT u.email, i.item FROM (public.users u LEFT JOIN public.items i ON ((i.id = u.id))) UNION ALL SELECT plain.label, NULL::text AS item FROM public.plain`,
+		Column{Name: "email", Type: 25, Sources: []ColumnRef{{RelationName{"public", "users"}, "email"}}}, Column{Name: "item", Type: 25})
 	return c
 }
 
@@ -41,6 +49,10 @@ func FuzzRewrite(f *testing.F) {
 		"ALTER TABLE users ADD COLUMN x int; CREATE INDEX ON users (id)",
 		"SELECT FROM users WHERE CURRENT OF c",
 		"DECLARE c BINARY CURSOR FOR TABLE users",
+		"SELECT i.*, b.email FROM items AS i (a, b) JOIN both b ON b.item = i.b, LATERAL (SELECT * FROM ONLY items WHERE id = a) x WHERE (i).a > 0",
+		"WITH orders AS (TABLE both), plain AS (SELECT item FROM items EXCEPT SELECT item FROM orders) SELECT (SELECT count(*) FROM items), * FROM plain",
+		"UPDATE plain SET label = item FROM items i WHERE i.id = plain.id RETURNING i, label",
+		"DELETE FROM items USING both TABLESAMPLE SYSTEM (1) WHERE items.item = both.item",
 	} {
 		f.Add(sql)
 	}

@@ -35,8 +35,13 @@ type analysis struct {
 	currentOf bool
 	changed   bool
 	unfenced  bool
-	unchecked bool // on the second reading: a check is missing
+	unchecked bool       // on the second reading: a check is missing
+	checks    []*pg.Node // those that are there
 	steps     int
+	views     []use      // on the second reading: the views that were replaced
+	inside    *enclosing // the view whose definition is read
+	why       string     // what keeps that from being used
+	expanded  int        // bytes of what stands for views
 	binding   *binding
 }
 
@@ -77,9 +82,6 @@ func (a *analysis) touch(r *relationRules) {
 		a.refuse(refuse("masked_column_expression", "Ask your operator to correct the policy.",
 			"the policy masks a column that table %q does not have; perhaps it has another name now", r.name.Name))
 	}
-	if r.unsafe {
-		a.refuse(unsafeFilter("table %q shows rows of tables that have a row filter; read those tables themselves", r.name.Name))
-	}
 }
 
 // rewrite implements rewriter.
@@ -97,6 +99,9 @@ func (r *ruleSet) rewrite(s *statement) *refusal {
 	}
 	if len(first.touched) == 0 {
 		return nil
+	}
+	if r := first.lockedViews(s); r != nil {
+		return r
 	}
 	s.out.HideDetail = len(s.writes) > 0
 	s.masked = append(s.masked, first.maskedColumns(out)...)
@@ -199,13 +204,11 @@ func (a *analysis) edit(s *statement) *refusal {
 			return err
 		}
 		a.changed = true
-		alias := u.rangeVar.Relname
-		if u.rangeVar.Alias != nil {
-			alias = u.rangeVar.Alias.Aliasname
+		said, err := a.rules.told(u)
+		if err != nil {
+			return unsafeFilter("a row filter cannot be applied to this statement")
 		}
-		if err := a.tell(s, u.rules, alias); err != nil {
-			return err
-		}
+		s.predicates = append(s.predicates, said...)
 	}
 	for _, w := range a.writes {
 		if err := a.restrict(w, a.leaky); err != nil {
@@ -313,24 +316,38 @@ func (r *ruleSet) verify(s *statement, first *analysis) *refusal {
 		}
 	}
 	doubt := refuse(rule, "Send a simpler statement.", "this statement could not be rewritten under the policy's masks and filters with certainty")
-	text, err := deparse(s.node)
-	if err != nil {
+	text, ok := r.settle(s.node, first, leaky)
+	if !ok {
 		return doubt
+	}
+	s.rewritten = text
+	return nil
+}
+
+// settle puts what was rewritten into words and reads those.
+func (r *ruleSet) settle(n *pg.Node, first *analysis, leaky bool) (text string, ok bool) {
+	text, err := deparse(n)
+	if err != nil {
+		return "", false
 	}
 	tree, err := parse(text)
 	if err != nil || len(tree.Stmts) != 1 {
-		return doubt
+		return "", false
 	}
-	if !sameNode(tree.Stmts[0].Stmt, s.node) {
-		return doubt // the deparser would make another statement of it
+	again := tree.Stmts[0].Stmt
+	if !sameNode(again, n) {
+		return "", false // the deparser would make another statement of it
 	}
 	second := newAnalysis(r)
 	second.again, second.mustGuard = true, leaky
-	if _, known := second.statement(tree.Stmts[0].Stmt); !known || second.refusal != nil {
-		return doubt
+	second.views, second.inside = viewsOf(first.uses), first.inside
+	if second.inside != nil {
+		second.query(again, &namespace{})
+	} else if _, known := second.statement(again); !known {
+		return "", false
 	}
-	if second.unchecked || len(second.returning) > 0 || len(second.nulls) > 0 || second.unfenced && leaky {
-		return doubt
+	if second.refusal != nil || second.unchecked || len(second.returning) > 0 || len(second.nulls) > 0 || second.unfenced && leaky {
+		return "", false
 	}
 	sources := make(map[*pg.Node]bool)
 	for _, u := range second.uses {
@@ -338,19 +355,18 @@ func (r *ruleSet) verify(s *statement, first *analysis) *refusal {
 			sources[u.holder] = true
 		}
 	}
-	said := readMentions(tree.Stmts[0].Stmt, sources)
+	said := readMentions(again, sources)
 	for _, u := range second.uses {
 		if !u.wrapped && (u.rules.filtered() || said.reach(u)) {
-			return doubt
+			return "", false
 		}
 	}
 	for _, w := range second.writes {
 		if w.bare {
-			return doubt
+			return "", false
 		}
 	}
-	s.rewritten = text
-	return nil
+	return text, second.behind(again)
 }
 
 func lower(s string) string { return strings.ToLower(s) }

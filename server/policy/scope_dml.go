@@ -43,6 +43,9 @@ func (a *analysis) destination(v *pg.RangeVar) (*fromItem, *relationRules) {
 	}
 	if rules.applies() {
 		a.touch(rules)
+		if rules.unsafe {
+			a.refuse(unfilterable(rules.name.Name))
+		}
 	}
 	return item, rules
 }

@@ -10,7 +10,8 @@ type use struct {
 	rangeVar *pg.RangeVar
 	sample   *pg.RangeTableSample // around rangeVar, or nil
 	rules    *relationRules
-	wrapped  bool // already stands behind its sub-select
+	wrapped  bool      // already stands behind its sub-select
+	body     *viewBody // of a view that is computed from filtered tables
 }
 
 // from reads a FROM list into a namespace below outer.
@@ -82,7 +83,11 @@ func (a *analysis) table(holder *pg.Node, v *pg.RangeVar, sample *pg.RangeTableS
 	}
 	if rules.applies() {
 		a.touch(rules)
-		a.use(use{holder: holder, rangeVar: v, sample: sample, rules: rules})
+		u := use{holder: holder, rangeVar: v, sample: sample, rules: rules}
+		if rules.unsafe {
+			a.expand(&u)
+		}
+		a.use(u)
 	}
 	return item
 }
@@ -131,7 +136,11 @@ func (a *analysis) named(alias *pg.Alias, name string, s shape) *fromItem {
 }
 
 func (a *analysis) subselect(holder *pg.Node, n *pg.RangeSubselect, left *namespace) *fromItem {
-	if u, s, ok := a.recognize(n); ok {
+	u, s, ok := a.recognize(n)
+	if !ok {
+		u, s, ok = a.recognizeView(n)
+	}
+	if ok {
 		u.holder = holder
 		a.touch(u.rules)
 		a.use(u)

@@ -15,6 +15,7 @@ func topics() map[string][]group {
 		"lists":      lists(),
 		"masks":      masking(),
 		"filters":    slices.Concat(filtering(), writing()),
+		"views":      viewing(),
 		"caps":       slices.Concat(caps(), writeCaps(), budgets()),
 		"migrations": migrations(),
 		"wire":       wire(),

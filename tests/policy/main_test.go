@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
 	var err error
-	if postgres, err = harness.StartPostgres(ctx, schema, seed, filled); err != nil {
+	if postgres, err = harness.StartPostgres(ctx, schema, viewSchema, seed, filled); err != nil {
 		return 0, err
 	}
 	defer postgres.Close()
