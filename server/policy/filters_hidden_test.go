@@ -3,6 +3,7 @@ package policy_test
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,4 +125,10 @@ UPDATE seen SET k = v.n::text FROM o_shares v WHERE v.id = seen.id RETURNING see
 			}
 		}
 	}
+}
+
+func sortedRows(rows string) string {
+	list := strings.Split(rows, "; ")
+	slices.Sort(list)
+	return strings.Join(list, "\n")
 }
