@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (store.Key, 
 		return store.Key{}, badKey("this is the MCP token of an agent credential, which opens only its project's MCP endpoint; use an API key (pgb_…)")
 	case strings.HasPrefix(token, "pbh_"):
 		return store.Key{}, badKey("this is a self-host enrollment token, which only connects a data plane; use an API key (pgb_…)")
-	case !hasKeyPrefix(token):
+	case !slices.ContainsFunc(keyPrefixes, func(p string) bool { return strings.HasPrefix(token, p) }):
 		return store.Key{}, badKey("this is not an API key: one starts with pgb_, pbk_, pbo_ or pbu_")
 	}
 	var key store.Key
@@ -47,15 +48,6 @@ func (s *server) authenticate(ctx context.Context, r *http.Request) (store.Key, 
 	}
 	s.touchKey(ctx, key.ID)
 	return key, nil
-}
-
-func hasKeyPrefix(token string) bool {
-	for _, p := range keyPrefixes {
-		if strings.HasPrefix(token, p) {
-			return true
-		}
-	}
-	return false
 }
 
 func bearer(r *http.Request) (string, error) {
