@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,7 +44,7 @@ func checkRules(r store.PolicyRules) []fieldError {
 	}
 	allowed := relations("table_allowlist", r.TableAllowlist)
 	denied := relations("table_denylist", r.TableDenylist)
-	for _, key := range sortedKeys(denied) {
+	for _, key := range slices.Sorted(maps.Keys(denied)) {
 		if i, both := allowed[key]; both {
 			refuse(fmt.Sprintf("table_denylist[%d]", denied[key]), "names the same table as table_allowlist[%d]; a table is either allowed or denied", i)
 		}
@@ -151,13 +152,4 @@ func isIdentifierByte(b byte, inside bool) bool {
 		return inside
 	}
 	return false
-}
-
-func sortedKeys(m map[string]int) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

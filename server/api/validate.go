@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"regexp"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/spelling"
 )
 
 // admit checks a decoded JSON value against a shape and returns it in the form
@@ -276,40 +279,8 @@ func join(path, name string) string {
 
 // suggestion names the field that was probably meant.
 func suggestion(name string, fields map[string]*shape) string {
-	best, distance := "", 3
-	for candidate := range fields {
-		d := editDistance(strings.ToLower(name), candidate)
-		if d < distance || d == distance && best != "" && candidate < best {
-			best, distance = candidate, d
-		}
+	if near := spelling.Nearest(strings.ToLower(name), maps.Keys(fields)); near != "" {
+		return "; did you mean " + near + "?"
 	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// editDistance is Levenshtein's, over bytes; names that differ much in length
-// are as far apart as that.
-func editDistance(a, b string) int {
-	if d := len(a) - len(b); d > 3 || d < -3 {
-		return max(d, -d)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		previous := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := previous
-			if a[i] != b[j] {
-				cost++
-			}
-			previous = row[j+1]
-			row[j+1] = min(cost, row[j]+1, previous+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -8,14 +8,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/atomicfile"
 )
 
 const (
@@ -41,12 +41,15 @@ func selfSigned(dir string, now time.Time, names ...string) (CertificateFile, er
 	if err != nil {
 		return CertificateFile{}, fmt.Errorf("make self-signed certificate: %w", err)
 	}
-	// The key first: a new key beside an old certificate is noticed above and
-	// made good, and no reader takes the pair for valid meanwhile.
-	if err := writeFile(file.Key, 0o600, key); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
 	}
-	if err := writeFile(file.Cert, 0o644, certificate); err != nil {
+	// The key first: a new key beside an old certificate is noticed above and
+	// made good, and no reader takes the pair for valid meanwhile.
+	if err := atomicfile.Write(file.Key, 0o600, key); err != nil {
+		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
+	}
+	if err := atomicfile.Write(file.Cert, 0o644, certificate); err != nil {
 		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
 	}
 	return file, nil
@@ -113,29 +116,4 @@ func newSelfSigned(now time.Time, names []string) (certificate, key []byte, err 
 	}
 	certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), nil
-}
-
-// writeFile replaces a file as a whole.
-func writeFile(path string, mode fs.FileMode, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already after the rename
-	if err := errors.Join(temporary.Chmod(mode), write(temporary, content)); err != nil {
-		temporary.Close()
-		return err
-	}
-	if err := temporary.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
-}
-
-func write(f *os.File, content []byte) error {
-	_, err := f.Write(content)
-	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (v *Verifier) Verify(ctx context.Context, want Records) error {
 	switch {
 	case len(texts) == 0:
 		return &RecordError{fmt.Sprintf("there is no TXT record at %s; create one with the value %s", want.TXTHost, want.TXTValue)}
-	case !contains(texts, want.TXTValue):
+	case !slices.ContainsFunc(texts, func(text string) bool { return strings.TrimSpace(text) == want.TXTValue }):
 		return &RecordError{fmt.Sprintf("the TXT record at %s does not carry %s; correct it, or wait until the old value has left the caches", want.TXTHost, want.TXTValue)}
 	}
 	target, err := v.cname(ctx, want.CNAMEHost)
@@ -157,13 +158,4 @@ func (v *Verifier) exchange(ctx context.Context, question *dns.Msg, server strin
 
 func sameName(a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
-}
-
-func contains(texts []string, want string) bool {
-	for _, text := range texts {
-		if strings.TrimSpace(text) == want {
-			return true
-		}
-	}
-	return false
 }

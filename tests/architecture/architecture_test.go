@@ -31,7 +31,7 @@ var floors = [][]string{
 	{"server/secret"},
 	// They know nothing of ours: policies are pure, frames are bytes, and the
 	// local PostgreSQL is a tool.
-	{"server/policy", "server/internal/wire", "server/internal/filelock", "server/localpg", "schema/api", "schema/queryhash", "schema"},
+	{"server/policy", "server/internal/wire", "server/internal/filelock", "server/internal/atomicfile", "server/internal/spelling", "server/localpg", "schema/api", "schema/queryhash", "schema"},
 }
 
 // bounded are the packages outside the server, with all that they may import.

@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
 	"gopkg.in/yaml.v3"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/spelling"
 )
 
 // configFile is the YAML file behind --config. Its keys are the names of the
@@ -80,7 +83,7 @@ func (c *configFile) read(path string, known map[string]bool) error {
 		key, value := top.Content[i], top.Content[i+1]
 		if !known[key.Value] {
 			hint := "the keys are the flags that \"pgbeam serve --help\" lists, without the dashes in front"
-			if near := nearest(key.Value, known); near != "" {
+			if near := spelling.Nearest(strings.ToLower(strings.ReplaceAll(key.Value, "_", "-")), maps.Keys(known)); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			return c.at(key.Line, fmt.Errorf("unknown key %q: %s", key.Value, hint))
@@ -144,35 +147,4 @@ func (c *configFile) explain(err error) error {
 
 func (c *configFile) at(line int, err error) error {
 	return fmt.Errorf("%s, line %d: %w", c.path, line, err)
-}
-
-// nearest finds the known key that was probably meant, or "".
-func nearest(name string, known map[string]bool) string {
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-	best, distance := "", 3
-	for key := range known {
-		if d := editDistance(name, key); d < distance || d == distance && best != "" && key < best {
-			best, distance = key, d
-		}
-	}
-	return best
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/atomicfile"
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/filelock"
 )
 
@@ -39,26 +39,5 @@ func writeJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, 0o600, append(text, '\n'))
-}
-
-// writeFile replaces a file in one step: a reader, or a start after a crash,
-// sees the old content or the new.
-func writeFile(path string, mode fs.FileMode, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(content)
-	if err == nil {
-		err = tmp.Chmod(mode)
-	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(path, 0o600, append(text, '\n'))
 }
