@@ -101,7 +101,7 @@ func TestLoad(t *testing.T) {
 	if odd == nil || odd.Kind != 'r' || odd.OID == 0 || odd.Owner != "postgres" {
 		t.Fatalf("table %+v", odd)
 	}
-	want := []policy.Column{{Name: "id", Number: 1, Type: 23, NotNull: true}, {Name: "Select", Number: 2, Type: 25, NotNull: true}, {Name: "after", Number: 4, Type: 16}}
+	want := []policy.Column{{Name: "id", Number: 1, Type: 23, NotNull: true, Unique: true}, {Name: "Select", Number: 2, Type: 25, NotNull: true}, {Name: "after", Number: 4, Type: 16}}
 	if !reflect.DeepEqual(odd.Columns, want) {
 		t.Errorf("columns %+v", odd.Columns)
 	}

@@ -326,22 +326,34 @@ func (e *Engine) checks(oid uint32) bool {
 
 // checkType refuses a type whose values cannot be made without such code: what
 // it reads would be told by whether it accepts a value.
-func (e *Engine) checkType(n *pg.TypeName) *refusal {
+func (e *Engine) checkType(s *statement, n *pg.TypeName) *refusal {
 	names := stringsOf(n.Names)
 	if e.catalog == nil || len(names) == 0 {
 		return nil
 	}
-	for _, t := range e.types(names[len(names)-1]) {
+	name := names[len(names)-1]
+	known := e.types(name)
+	for _, t := range known {
 		if (len(names) == 1 || t.Schema == names[len(names)-2]) && e.checks(t.OID) {
 			return checkedType(strings.Join(names, "."))
 		}
 	}
+	if len(known) == 0 && !serials[name] && !s.made[name] {
+		return refuse("function_not_allowed", "Check the spelling and name the schema.",
+			"type %q is not known in this database, and this policy has rules about tables", strings.Join(names, ".")).undefinedName("42704")
+	}
 	return nil
 }
+
+// serials are written like types where a column is made, and are none.
+var serials = nameSet(`serial serial2 serial4 serial8 smallserial bigserial`)
 
 func checkedType(name string) *refusal {
 	return refuse("function_not_allowed", "Use the type below the domain.", "type %q checks its values with a function that is not one of PostgreSQL's own", name)
 }
+
+// firstOfUsers is the first object id that PostgreSQL gives to what users make.
+const firstOfUsers = 16384
 
 // Parameters says why parameters may not be of the types that a client
 // declares, by their object ids; nil when they may.
@@ -352,6 +364,10 @@ func (e *Engine) Parameters(types []uint32) *Decision {
 	for _, oid := range types {
 		if e.checks(oid) {
 			return checkedType(e.catalog.Types[oid].Name).blocked(nil, 0)
+		}
+		if _, known := e.catalog.Types[oid]; !known && oid >= firstOfUsers {
+			return refuse("function_not_allowed", "Leave the type of the parameter out.", "a parameter is declared of a type that is not known in this database").
+				blocked(nil, 0).unresolvedIf(true)
 		}
 		core := e.core(oid)
 		if core != 0 && slices.ContainsFunc(e.catalog.Casts, func(c Cast) bool { return !c.Native && e.core(c.Source) == core }) {

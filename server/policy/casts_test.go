@@ -49,6 +49,8 @@ func TestADomainMayAskATable(t *testing.T) {
 		{"PREPARE p(address) AS SELECT 1", "function_not_allowed", ""},
 		{`SELECT * FROM json_to_record('{"a": "SECRET1@x"}') AS r(a address)`, "function_not_allowed", ""},
 		{"SELECT 5::small", "ok", "5"},
+		{"SELECT 'SECRET1@x'::unheard_of", "function_not_allowed", ""},
+		{"CREATE TYPE tone AS ENUM ('a'); CREATE TABLE toned (id serial, t tone, ts tone[]); SELECT 'a'::tone", "ok", "a"},
 	})
 	var address, small uint32
 	for oid, kind := range catalog.Types {

@@ -58,6 +58,7 @@ type Column struct {
 	Number  int16 // pg_attribute.attnum
 	Type    uint32
 	NotNull bool
+	Unique  bool // an index keeps its values apart
 	// Sources are the columns that a view's or a generated column's value comes
 	// from, at any depth: those of the views between and those of tables.
 	Sources []ColumnRef

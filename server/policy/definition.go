@@ -40,6 +40,9 @@ func (r *ruleSet) definition(s *statement) *refusal {
 			return maskRefusal(inExpression, s.class.tag+" on a table with masked columns")
 		}
 	}
+	if ref := r.swaying(s); ref != nil {
+		return unsafeFilter("%s is not permitted on table %q, which a row filter of another table reads", s.class.tag, ref.typed())
+	}
 	return nil
 }
 

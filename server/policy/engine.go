@@ -27,6 +27,8 @@ type Engine struct {
 	rowFunctions map[string]bool
 	typesOnce    sync.Once
 	typesByName  map[string][]TypeInfo
+	swayOnce     sync.Once
+	sway         sway     // of all filters
 	lineages     sync.Map // RelationName -> *lineage, computed on first use
 }
 

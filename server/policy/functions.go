@@ -34,7 +34,7 @@ func (e *Engine) checkFunctions(s *statement) *refusal {
 		}
 	}
 	for _, n := range s.types {
-		if r := e.checkType(n); r != nil {
+		if r := e.checkType(s, n); r != nil {
 			return r
 		}
 	}

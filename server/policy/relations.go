@@ -213,6 +213,27 @@ func (e *Engine) grantsExactly(n RelationName) bool {
 	return false
 }
 
+// Hides says whether the lists keep a relation from the principal. Its rows
+// may show all the same, in the words of a constraint that a trigger or a
+// foreign key has met.
+func (e *Engine) Hides(n RelationName) bool {
+	ref := &relationRef{name: n}
+	reads := []RelationName{n}
+	if e.catalog != nil {
+		if ref.relation = e.catalog.Relations[n]; ref.relation != nil {
+			reads = e.lineage(ref.relation).reads
+		}
+	}
+	for _, read := range reads {
+		for _, p := range e.denied {
+			if p.restricts(read) {
+				return true
+			}
+		}
+	}
+	return len(e.allowed) > 0 && !e.listed(ref)
+}
+
 func (e *Engine) allowedTables() string {
 	const most = 20
 	var names []string

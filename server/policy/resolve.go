@@ -9,10 +9,13 @@ import (
 // batch is what earlier statements of a text leave for later ones.
 type batch struct {
 	tables     map[RelationName]bool // created by it; empty of anything a rule could be about
+	types      map[string]bool       // created by it
 	unresolved bool                  // a name is not in the catalog, which may be old
 }
 
-func newBatch() *batch { return &batch{tables: make(map[RelationName]bool)} }
+func newBatch() *batch {
+	return &batch{tables: make(map[RelationName]bool), types: make(map[string]bool)}
+}
 
 // remember keeps the tables that a permitted statement creates. A view or a
 // child of another table is not kept: it brings a lineage.
@@ -21,6 +24,9 @@ func newBatch() *batch { return &batch{tables: make(map[RelationName]bool)} }
 // the catalog is too old to know. What ends a transaction, goes back in it or
 // discards may take away what was created, and uncover what it hid.
 func (b *batch) remember(s *statement) {
+	if name := madeType(s.node); name != "" {
+		b.types[name] = true
+	}
 	switch s.class.tag {
 	case "COMMIT", "ROLLBACK", "ROLLBACK TO", discardAll, "DISCARD TEMP":
 		clear(b.tables)
@@ -41,8 +47,35 @@ func (b *batch) remember(s *statement) {
 	}
 }
 
+// madeType is the name of the type that a statement makes.
+func madeType(stmt *pg.Node) string {
+	var names []string
+	switch n := stmt.GetNode().(type) {
+	case *pg.Node_CreateDomainStmt:
+		names = stringsOf(n.CreateDomainStmt.Domainname)
+	case *pg.Node_CreateEnumStmt:
+		names = stringsOf(n.CreateEnumStmt.TypeName)
+	case *pg.Node_CreateRangeStmt:
+		names = stringsOf(n.CreateRangeStmt.TypeName)
+	case *pg.Node_CompositeTypeStmt:
+		return n.CompositeTypeStmt.Typevar.GetRelname()
+	case *pg.Node_CreateStmt:
+		return n.CreateStmt.Relation.GetRelname()
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return names[len(names)-1]
+}
+
 // resolve finds what each reference of s means.
 func (e *Engine) resolve(s *statement, b *batch) {
+	s.made = b.types
+	for _, n := range s.types {
+		if names := stringsOf(n.Names); e.catalog != nil && len(names) > 0 && len(e.types(names[len(names)-1])) == 0 {
+			b.unresolved = true
+		}
+	}
 	e.referToSequences(s)
 	index := namesIndex(s.node)
 	for _, ref := range s.refs {

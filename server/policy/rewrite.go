@@ -36,6 +36,9 @@ type ruleSet struct {
 	// of that set alone, are what stands for views.
 	definitions *ruleSet
 	bodies      sync.Map // RelationName -> *viewBody
+
+	supportOnce sync.Once
+	supported   map[RelationName]*support
 }
 
 // newRuleSet compiles masks and filters and binds each predicate.

@@ -97,6 +97,9 @@ func (r *ruleSet) rewrite(s *statement) *refusal {
 	if err := first.overlooked(s); err != nil {
 		return err
 	}
+	if ref := r.redefined(s); ref != nil {
+		return unsafeFilter("view %q is read by a row filter and cannot be replaced", ref.typed())
+	}
 	if len(first.touched) == 0 {
 		return nil
 	}

@@ -54,6 +54,7 @@ func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
 	ns := a.with(n.WithClause, outer)
 	item, rules := a.destination(n.Relation)
 	a.insertable(n, rules)
+	a.sways(n.Relation, rules, true, n.OnConflictClause.GetTargetList())
 	if n.SelectStmt != nil {
 		if out := a.query(n.SelectStmt, ns); out.masked() {
 			a.refuse(maskRefusal(inExpression, "INSERT … SELECT, which would store it"))
@@ -122,6 +123,7 @@ func (a *analysis) update(n *pg.UpdateStmt, outer *namespace) shape {
 	target := &namespace{items: []*fromItem{item}, star: item.shape, outer: ns}
 	scope := a.alongside(target, n.FromClause)
 	held := a.moves(n, rules)
+	a.sways(n.Relation, rules, false, n.TargetList)
 	a.assignments(n.TargetList, scope)
 	a.restricted(rules, item, &n.WhereClause, scope)
 	if !held {
@@ -154,6 +156,7 @@ func (a *analysis) delete(n *pg.DeleteStmt, outer *namespace) shape {
 	item, rules := a.destination(n.Relation)
 	target := &namespace{items: []*fromItem{item}, star: item.shape, outer: ns}
 	scope := a.alongside(target, n.UsingClause)
+	a.sways(n.Relation, rules, true, nil)
 	a.restricted(rules, item, &n.WhereClause, scope)
 	return a.returns(&n.ReturningList, scope)
 }
@@ -212,6 +215,11 @@ func (a *analysis) merge(n *pg.MergeStmt, outer *namespace) shape {
 	for _, w := range n.MergeWhenClauses {
 		when := w.GetMergeWhenClause()
 		a.expr(when.GetCondition(), scope, inPredicate)
+		if c := when.GetCommandType(); c == pg.CmdType_CMD_UPDATE {
+			a.sways(n.Relation, rules, false, when.GetTargetList())
+		} else {
+			a.sways(n.Relation, rules, c == pg.CmdType_CMD_INSERT || c == pg.CmdType_CMD_DELETE, nil)
+		}
 		a.assignments(when.GetTargetList(), scope)
 		for _, v := range when.GetValues() {
 			a.expr(v, scope, inExpression)

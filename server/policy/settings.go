@@ -33,7 +33,8 @@ func (e *Engine) checkSetting(n *pg.VariableSetStmt) *refusal {
 		return refuse("setting_not_allowed", "Set it for the transaction: SET TRANSACTION or BEGIN take the same options.",
 			"SET %s is not permitted", strings.ToUpper(name))
 	}
-	if !e.settable(name) {
+	back := n.Kind != pg.VariableSetKind_VAR_SET_VALUE && settings[name] // to what it was at login
+	if !back && !e.settable(name) {
 		return refuse("setting_not_allowed", "Leave it as it is, or have an operator set it for the role.",
 			"setting %q may not be changed by this credential", name)
 	}
@@ -99,22 +100,17 @@ func textSetting(name string, n *pg.VariableSetStmt) *refusal {
 }
 
 // settable says whether a principal may change a setting. Settings with a dot
-// belong to applications: they may, but for those that a row filter reads, for
-// PgBeam's own, and for those of extensions and languages (pg…, pl…).
+// belong to applications: they may, but for PgBeam's own, and for those of
+// extensions and languages (pg…, pl…). What a row filter depends on stays.
 func (e *Engine) settable(name string) bool {
+	if e.Sways(name) {
+		return false
+	}
 	if settings[name] || strings.HasPrefix(name, "enable_") || strings.HasPrefix(name, "geqo") {
 		return true
 	}
 	class, _, dotted := strings.Cut(name, ".")
-	if !dotted || strings.HasPrefix(class, "pg") || strings.HasPrefix(class, "pl") || extensionSettings[class] {
-		return false
-	}
-	for _, f := range e.profile.Filters {
-		if strings.Contains(strings.ToLower(f.Predicate), name) {
-			return false
-		}
-	}
-	return true
+	return dotted && !strings.HasPrefix(class, "pg") && !strings.HasPrefix(class, "pl") && !extensionSettings[class]
 }
 
 var extensionSettings = nameSet(`postgis postgres_fdw auto_explain citus timescaledb anon supautils vault cron`)

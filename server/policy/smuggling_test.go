@@ -23,7 +23,7 @@ func TestATemporaryTableCannotStandInForOneThatAFilterReads(t *testing.T) {
 	_, catalog := database(t)
 	e := compile(t, policy.Profile{Filters: []policy.Filter{{Table: "docs", Predicate: "team IN (SELECT team FROM members m WHERE m.user_id = 1) AND team::text <> ''"}}}, catalog)
 	enforce(t, e, []effect{
-		{"CREATE TEMP TABLE members (user_id int, team int); INSERT INTO members VALUES (1, 1), (1, 2); SELECT body FROM docs", "ok", "mine"},
+		{"CREATE TEMP TABLE members (user_id int, team int); INSERT INTO pg_temp.members VALUES (1, 1), (1, 2); SELECT body FROM docs", "ok", "mine"},
 		{"CREATE TEMP TABLE members AS SELECT 1 AS user_id, 2 AS team; UPDATE docs SET body = 'x' WHERE id > 0 RETURNING id", "ok", "1"},
 		{"WITH members AS (SELECT 1 AS user_id, 2 AS team) SELECT body FROM docs", "ok", "mine"},
 		{`CREATE DOMAIN pg_temp.text AS pg_catalog.bpchar; SELECT body FROM docs`, "statement_not_allowed", ""},

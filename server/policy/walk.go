@@ -23,8 +23,9 @@ type statement struct {
 	operators [][]string
 	casts     []*pg.TypeCast
 	types     []*pg.TypeName
-	params    bool     // there are parameters
-	keywords  []string // of the grammar, that read like calls
+	params    bool            // there are parameters
+	made      map[string]bool // types that the statements before it make
+	keywords  []string        // of the grammar, that read like calls
 	columns   []*pg.ColumnRef
 	fields    []string // of (expression).field
 	samples   [][]string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,7 @@ func (r *ruling) admit(st startup, issued bool) *refusal {
 		return fatal(codeNotSupported, "", "the policy cannot be applied: %s", err)
 	}
 	var refused *refusal
-	st.settings(func(name, value string) {
+	check := func(name, value string) {
 		lower := strings.ToLower(name)
 		switch {
 		case refused != nil, lower == "client_encoding" && strings.EqualFold(value, "SQL_ASCII"):
@@ -41,15 +42,42 @@ func (r *ruling) admit(st startup, issued bool) *refusal {
 		if d := engine.Evaluate(sql); d.Verdict == policy.Block {
 			refused = fatal(codePrivilege, "Leave it out of the connection string.", "%s", d.Reason)
 		}
-	})
+	}
+	for name, value := range st.params {
+		if name != "options" && !(driverSettings[strings.ToLower(name)] && engine.Sways(name)) {
+			check(name, value)
+		}
+	}
+	st.optionSettings(check)
 	return refused
+}
+
+// driverSettings are those that drivers put into every startup packet. Where a
+// row filter depends on one, it is left out, and the client is told.
+var driverSettings = map[string]bool{"timezone": true, "datestyle": true, "intervalstyle": true, "extra_float_digits": true}
+
+// withhold leaves such settings out, and returns what the client is told.
+func (r *ruling) withhold(t *pool.Target) (notices []byte) {
+	engine, err := policy.Compile(policy.Profile{Filters: r.profile.Filters}, nil)
+	if err != nil {
+		return nil // it is refused already
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.RuntimeParams)) {
+		if driverSettings[strings.ToLower(name)] && engine.Sways(name) {
+			delete(t.RuntimeParams, name)
+			notices = wire.AppendReport(notices, wire.Report{Severity: wire.SeverityNotice, Code: "00000",
+				Message: fmt.Sprintf("setting %q stays as it is: a row filter of the policy depends on it", name)})
+		}
+	}
+	return notices
 }
 
 // prepare puts into the startup packet what holds a session to its policy from
 // below: values that came with the startup packet are those that RESET returns
-// to.
-func (r *ruling) prepare(t *pool.Target, id identity, principalType string) {
+// to. It returns what the client is told.
+func (r *ruling) prepare(t *pool.Target, id identity, principalType string) (notices []byte) {
 	t.RuntimeParams = maps.Clone(t.RuntimeParams)
+	notices = r.withhold(t)
 	set := func(name, value string) {
 		maps.DeleteFunc(t.RuntimeParams, func(have, _ string) bool { return strings.EqualFold(have, name) })
 		t.RuntimeParams[name] = value
@@ -64,6 +92,7 @@ func (r *ruling) prepare(t *pool.Target, id identity, principalType string) {
 		set("pgbeam.credential_id", id.credentialID)
 		set("pgbeam.principal_type", principalType)
 	}
+	return notices
 }
 
 // settleSQL asks for what a session runs with.

@@ -366,7 +366,15 @@ func (p *enforcePump) declares(types []byte) *wire.Report {
 	for rest := types[2:]; len(rest) >= 4; rest = rest[4:] {
 		oids = append(oids, binary.BigEndian.Uint32(rest))
 	}
-	if d := p.engine.Parameters(oids); d != nil {
+	d := p.engine.Parameters(oids)
+	if d != nil && d.Unresolved {
+		fresh, refused := p.current(true)
+		if refused != nil {
+			return refused
+		}
+		d = fresh.Parameters(oids)
+	}
+	if d != nil {
 		return reportOf(d)
 	}
 	return nil

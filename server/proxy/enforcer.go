@@ -224,7 +224,7 @@ func (e *enforcer) failed(body []byte) []byte {
 			return wire.AppendReport(nil, *why)
 		}
 	}
-	if e.shield.terse {
+	if e.shield.quiet(body) {
 		return terse(wire.ErrorResponse, body)
 	}
 	if first := e.replies.first(); first != nil && first.quiet != nil { // the position is in another text

@@ -143,11 +143,12 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 	v := p.view.Load()
 	under := v.ruling(id)
 	target := s.target(db, c.startup, user, password)
+	var notices []byte
 	if under != nil {
 		if refused := under.admit(c.startup, id.credentialID != ""); refused != nil {
 			return nil, refused
 		}
-		under.prepare(&target, id, v.principalType(id))
+		notices = under.prepare(&target, id, v.principalType(id))
 	}
 	if refused := p.take(); refused != nil {
 		return nil, refused
@@ -190,7 +191,7 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 	if id.credentialID == "" {
 		hello = wire.AppendAuthenticationOk(hello)
 	}
-	hello = append(hello, up.Greeting...)
+	hello = append(append(hello, up.Greeting...), notices...)
 	up.Greeting = nil
 	if s.cfg.Region != "" {
 		hello = wire.AppendParameterStatus(hello, "pgbeam.region", s.cfg.Region)

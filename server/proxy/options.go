@@ -71,8 +71,14 @@ func (s startup) settings(yield func(name, value string)) {
 	for name, value := range s.params {
 		if name != "options" {
 			yield(name, value)
-			continue
 		}
+	}
+	s.optionSettings(yield)
+}
+
+// optionSettings is settings for those inside options.
+func (s startup) optionSettings(yield func(name, value string)) {
+	if value, ok := s.params["options"]; ok {
 		words := splitOptions(value)
 		for i := 0; i < len(words); i++ {
 			w := words[i]

@@ -321,6 +321,34 @@ type shield struct {
 	masked map[policy.Attribute]policy.MaskKind
 	// terse: errors keep to themselves what rows they met.
 	terse bool
+	// hides says so of errors that speak of one relation, nil where none is hidden.
+	hides func(policy.RelationName) bool
+}
+
+// quiet says whether an error keeps to itself what rows it met.
+func (s *shield) quiet(body []byte) bool {
+	if s.terse || s.hides == nil {
+		return s.terse
+	}
+	of := relationOf(body)
+	return of.Name != "" && s.hides(of)
+}
+
+// relationOf is the relation that an ErrorResponse speaks of.
+func relationOf(body []byte) (n policy.RelationName) {
+	for len(body) > 1 && body[0] != 0 {
+		value, rest, ok := bytes.Cut(body[1:], []byte{0})
+		switch {
+		case !ok:
+			return n
+		case body[0] == 's':
+			n.Schema = string(value)
+		case body[0] == 't':
+			n.Name = string(value)
+		}
+		body = rest
+	}
+	return n
 }
 
 // wants reports whether a frame of the upstream has to be seen whole.

@@ -125,6 +125,9 @@ func (e *engines) get(r *ruling, catalog *policy.Catalog, path []string, pathTex
 	made := &engine{Engine: compiled, shield: shield{
 		masked: compiled.MaskedAttributes(), terse: len(r.profile.Masks)+len(r.profile.Filters) > 0,
 	}}
+	if len(r.profile.TableAllowlist)+len(r.profile.TableDenylist) > 0 {
+		made.shield.hides = compiled.Hides
+	}
 	e.byKey[k] = made
 	e.order = append(e.order, k)
 	return made, nil

@@ -46,6 +46,11 @@ create function half(n numeric) returns numeric language sql immutable as 'selec
 create function told(t text) returns boolean language plpgsql cost 0.0001 as $$ begin raise notice 'seen %', t; return true; end $$;
 create function loud(t text) returns text language plpgsql as $$ begin raise notice 'seen %', t; return t; end $$;
 create function reopen(n int) returns int language sql as 'update orders set state = ''open'' where id = n returning id';
+create type account as (id int, email text);
+create function account_of(who int) returns account language sql stable as 'select id, email::text from users where id = who';
+create cast (int as account) with function account_of(int);
+create function is_address(t text) returns boolean language sql stable as 'select exists (select from users where email = t)';
+create domain address as text check (is_address(value));
 create procedure close_order(n int) language sql as 'update orders set state = ''paid'' where id = n';
 
 create schema hr;

@@ -1,0 +1,112 @@
+package policy
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// unlined may not see a table that others reach by its foreign key.
+var unlined = under("unlined", except("lines"))
+
+// dated has a filter that reads dates as the session does.
+var dated = under("dated", readOnly, filter("orders", "placed < '02/01/2026'::date and placed < current_date and tenant_id = 1"))
+
+const (
+	cascading = `alter table lines drop constraint lines_order_id_fkey;
+		alter table lines add constraint follows foreign key (order_id) references orders on update cascade, add constraint low check (order_id < 1000)`
+	standing = `alter table lines drop constraint follows, drop constraint low, add constraint lines_order_id_fkey foreign key (order_id) references orders`
+)
+
+// indirect are ways around a rule by what a statement does not name.
+func indirect() []group {
+	return []group{
+		{unlined, []scenario{
+			allow(`update orders set id = 5000 where id = 20`, ``).on(cascading, standing).fails("23514", `new row for relation "lines" violates check constraint "low"`),
+			allow(`update orders set id = 22 where id = 20 returning id`, `22`).on(cascading, standing).tagged("UPDATE 1"),
+		}},
+		{dated, []scenario{
+			filtered(`select id from orders order by id`, `10; 11; 12`),
+			refused(`setting_not_allowed`, `set datestyle = 'dmy'`, `setting "datestyle"`),
+			refused(`setting_not_allowed`, `set time zone 'XXX+167'`, `setting "timezone"`),
+			refused(`function_not_allowed`, `select set_config('TimeZone', 'XXX+167', false)`, `function "set_config"`),
+			allow(`reset timezone`, ``).tagged("RESET"),
+			allow(`set extra_float_digits = 1`, ``).tagged("SET").inBatch(),
+		}},
+		{editor, []scenario{
+			refused(`function_not_allowed`, `select (1::account).email`, `the cast to "account"`),
+			refused(`function_not_allowed`, `select ($1::account).email`, `the cast to "account"`).with("1"),
+			refused(`function_not_allowed`, `select 'mark-ann@mail.test'::address`, `type "address" checks its values`),
+		}},
+	}
+}
+
+func TestIndirectWays(t *testing.T) { try(t, indirect()) }
+
+// What is said of a table that is allowed stays as helpful as PostgreSQL is.
+func TestErrorsAboutPermittedTablesKeepTheirDetail(t *testing.T) {
+	o := unlined.watched(t).exchange(t, &pgproto3.Query{String: "insert into tenants values (1, 'again', 'free')"})
+	if o.failure == nil || !strings.Contains(o.failure.Detail, "(id)=(1) already exists") {
+		t.Errorf("%s, with the detail %q", said(o), o.failure.Detail)
+	}
+}
+
+// Drivers put settings into every login. One that a filter depends on is left
+// out; one that somebody wrote into the options is refused.
+func TestALoginSetsNothingThatAFilterDependsOn(t *testing.T) {
+	with := func(name, value string) string {
+		u, err := url.Parse(dated.login(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set(name, value)
+		u.RawQuery = q.Encode()
+		return u.String()
+	}
+	for name, value := range map[string]string{"timezone": "XXX+167", "TimeZone": "XXX+167", "DateStyle": "ISO, DMY"} {
+		s := open(t, with(name, value))
+		if !strings.Contains(string(s.take()), `"`+name+`" stays as it is`) {
+			t.Errorf("%s: nothing is said", name)
+		}
+		o := s.exchange(t, &pgproto3.Query{String: "select current_setting('timezone') = 'XXX+167', current_setting('datestyle'); select id from orders order by id"})
+		if got := shown(o); got != "f|ISO, MDY ;; 10; 11; 12" {
+			t.Errorf("%s: %s %s", name, said(o), got)
+		}
+		if shows := dated.leaked(s.take()); shows != "" {
+			t.Errorf("%s: received %s", name, shows)
+		}
+		s.close()
+	}
+	for _, options := range []string{"-c timezone=XXX+167", "-c DateStyle=DMY", "--timezone=XXX+167"} {
+		if s, err := connect(t.Context(), withOptions(dated.login(t), options)); err == nil {
+			s.close()
+			t.Errorf("%s: it may log in", options)
+		} else if !strings.Contains(err.Error(), "may not be changed by this credential") {
+			t.Errorf("%s: %v", options, err)
+		}
+	}
+}
+
+// A parameter may be declared of any type, and PostgreSQL makes a value of it
+// before anything else runs.
+func TestAParameterIsNoQuestion(t *testing.T) {
+	var address uint32
+	if err := admin.QueryRow(t.Context(), "select 'address'::regtype::oid").Scan(&address); err != nil {
+		t.Fatal(err)
+	}
+	s := editor.watched(t)
+	ask := func(oid uint32, value string) *outcome {
+		return s.exchange(t, &pgproto3.Parse{Query: "select $1 is not null", ParameterOIDs: []uint32{oid}}, &pgproto3.Bind{Parameters: [][]byte{[]byte(value)}}, &pgproto3.Execute{}, &pgproto3.Sync{})
+	}
+	for _, value := range []string{"mark-ann@mail.test", "nobody@mail.test"} {
+		if o := ask(address, value); o.failure == nil || !strings.Contains(o.failure.Message, "checks its values with a function") {
+			t.Errorf("asked about %s: %s %s", value, said(o), shown(o))
+		}
+	}
+	if o := ask(25, "x"); o.failure != nil || shown(o) != "t" {
+		t.Errorf("a text: %s %s", said(o), shown(o))
+	}
+}
