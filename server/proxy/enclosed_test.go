@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -309,6 +311,40 @@ func TestAPanicEndsOneSession(t *testing.T) {
 	_, err := conn.Exec(t.Context(), "select 'a secret'")
 	wantError(t, asPgError(t, err), "FATAL", "XX000", "internal error of PgBeam")
 	scalar[int](t, bystander, "select 1")
+	if log := d.log.String(); !strings.Contains(log, "session failed") || strings.Contains(log, "a secret") {
+		t.Fatalf("the log says %s", log)
+	}
+}
+
+// faulty is a store that makes whoever reads it fail.
+type faulty struct {
+	store.Store
+	on atomic.Bool
+}
+
+func (f *faulty) View(ctx context.Context, fn func(store.Tx) error) error {
+	if f.on.Load() {
+		panic("a secret")
+	}
+	return f.Store.View(ctx, fn)
+}
+
+// Nor does one in a login.
+func TestAPanicEndsOneLogin(t *testing.T) {
+	var st faulty
+	d := deploy(t, func(c *Config) {
+		st.Store = c.Store
+		c.Store = &st
+	})
+	bystander, l := d.session()
+	st.on.Store(true)
+	if conn, err := pgx.ConnectConfig(t.Context(), d.as(l)); err == nil {
+		conn.Close(t.Context())
+		t.Fatal("the client was let in")
+	}
+	st.on.Store(false)
+	scalar[int](t, bystander, "select 1")
+	scalar[int](t, d.connect(d.as(l)), "select 1")
 	if log := d.log.String(); !strings.Contains(log, "session failed") || strings.Contains(log, "a secret") {
 		t.Fatalf("the log says %s", log)
 	}

@@ -206,7 +206,7 @@ func (s *Server) admit(conn net.Conn) {
 			delete(s.greeting, conn)
 			s.mu.Unlock()
 		}()
-		s.serve(conn)
+		s.failed(func() { s.serve(conn) })
 	}()
 }
 

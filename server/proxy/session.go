@@ -81,17 +81,26 @@ func newCancelKey() wire.CancelKey {
 // contained runs a pump. A mistake of ours that it meets ends this session, and
 // no other.
 func (s *session) contained(pump func()) {
+	if s.srv.failed(pump, "project", s.proj.id) {
+		s.end(fatal(codeInternal, "Connect again, and tell the operator when it happens again.", "internal error of PgBeam"))
+	}
+}
+
+// failed runs what serves one client, and reports a mistake of ours that it
+// meets: it must not end the process, which serves others.
+func (s *Server) failed(run func(), about ...any) (failed bool) {
 	defer func() {
 		why := recover()
 		if why == nil {
 			return
 		}
+		failed = true
 		// What else a panic may say could quote a statement.
 		reason, _ := why.(runtime.Error)
-		s.srv.log.Error("session failed, please report it", "project", s.proj.id, "reason", reason, "stack", string(debug.Stack()))
-		s.end(fatal(codeInternal, "Connect again, and tell the operator when it happens again.", "internal error of PgBeam"))
+		s.log.Error("session failed, please report it", append(about, "reason", reason, "stack", string(debug.Stack()))...)
 	}()
-	pump()
+	run()
+	return false
 }
 
 // join enters the session with its project and asks the newest view.
