@@ -76,24 +76,6 @@ func (e *enforcer) fetchable() *wire.Report {
 	return nil
 }
 
-// withCheck is a Bind for rows with the column of a check: its format comes
-// first, where the client says one for each of its own columns.
-func withCheck(bind []byte, c *policy.Check) ([]byte, error) {
-	at, err := resultFormats(bind)
-	if err != nil {
-		return nil, err
-	}
-	formats := bind[at+2:]
-	switch {
-	case c.Alone:
-		return append(bind[:at:at], 0, 0), nil
-	case len(formats) <= 2: // one for all
-		return bind, nil
-	}
-	out := binary.BigEndian.AppendUint16(bind[:at:at], uint16(len(formats)/2+1))
-	return append(append(out, 0, 0), formats...), nil
-}
-
 // inWhole is the Execute of a portal whose rows the client does not get: asked
 // for in parts they would not all come.
 func inWhole(execute []byte, checks []*policy.Check) []byte {
@@ -109,6 +91,12 @@ func (r *replies) check() *policy.Check {
 		return first.checks[0]
 	}
 	return nil
+}
+
+// changesRows reports whether the client gets other rows than come now.
+func (r *replies) changesRows() bool {
+	first := r.first()
+	return first != nil && (first.nulls != nil || len(first.checks) > 0 && first.checks[0] != nil)
 }
 
 // silent reports whether a frame is one that a client which asked for no rows

@@ -208,16 +208,6 @@ func (p *enforcePump) flush() bool {
 	return ok
 }
 
-// bindNames reads the portal and the statement that a Bind names.
-func bindNames(body []byte) (portal, statement []byte, ok bool) {
-	portal, body, ok = bytes.Cut(body, []byte{0})
-	if !ok {
-		return nil, nil, false
-	}
-	statement, _, ok = bytes.Cut(body, []byte{0})
-	return portal, statement, ok
-}
-
 // frame deals with a frame that is whole, and reports whether to go on.
 func (p *enforcePump) frame(typ byte, body []byte) bool {
 	if runs(typ) && (!p.permitted() || executes(typ) && !p.paced()) {
@@ -377,60 +367,6 @@ func (p *enforcePump) declares(types []byte) *wire.Report {
 	if d != nil {
 		return reportOf(d)
 	}
-	return nil
-}
-
-// bind makes a portal of what a statement may be.
-func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
-	if !p.permitted() {
-		return false, false
-	}
-	p.catchUp()
-	list := p.statements.may(statement)
-	r := p.stillNamed(statement)
-	if r == nil && len(p.portals.byName) >= maxPortals && p.portals.get(string(portal)) == nil {
-		r = &wire.Report{
-			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many portals for one transaction under a policy",
-			Hint: "Close those that are not needed.",
-		}
-	}
-	if r != nil {
-		p.refuse(wire.Parse, unstored, r)
-		return true, true
-	}
-	p.portals.set(string(portal), list...)
-	p.expect(reply{kind: wire.Bind})
-	p.note(wire.Bind)
-	return false, true
-}
-
-// bindRead is bind for rows with masked columns, of which those that are asked
-// for in binary become NULL, and for rows with the column of a check.
-func (p *enforcePump) bindRead(body []byte) error {
-	portal, statement, ok := bindNames(body)
-	if !ok {
-		return errBody
-	}
-	list := p.statements.may(statement)
-	nulls, err := binaryColumns(body, p.masksOf(list))
-	if err != nil {
-		return err
-	}
-	checks, ambiguous := checksOf(list)
-	if ambiguous != nil {
-		p.refuse(wire.Parse, unstored, ambiguous)
-		return nil
-	}
-	if checks != nil {
-		if body, err = withCheck(body, checks[0]); err != nil {
-			return err
-		}
-	}
-	if refused, alive := p.bind(portal, statement); refused || !alive {
-		return nil
-	}
-	p.portals.get(string(portal)).nulls = nulls
-	p.out = wire.AppendBody(p.out, wire.Bind, body)
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -251,71 +250,6 @@ func attributes(body []byte, yield func(policy.Attribute)) error {
 	return nil
 }
 
-// resultFormats is where in a Bind the count of its columns' formats stands.
-// These end it.
-func resultFormats(bind []byte) (at int, err error) {
-	_, statement, ok := bindNames(bind)
-	if !ok {
-		return 0, errBody
-	}
-	rest := bind[slices.Index(bind, 0)+1+len(statement)+1:]
-	short := func() (int, bool) {
-		if len(rest) < 2 {
-			return 0, false
-		}
-		n := int(binary.BigEndian.Uint16(rest))
-		rest = rest[2:]
-		return n, true
-	}
-	n, ok := short() // formats of parameters
-	if !ok || len(rest) < 2*n {
-		return 0, errBody
-	}
-	rest = rest[2*n:]
-	if n, ok = short(); !ok { // parameters
-		return 0, errBody
-	}
-	for range n {
-		if len(rest) < 4 {
-			return 0, errBody
-		}
-		size := int(int32(binary.BigEndian.Uint32(rest)))
-		if size < -1 || len(rest) < 4+max(size, 0) {
-			return 0, errBody
-		}
-		rest = rest[4+max(size, 0):]
-	}
-	if n, ok = short(); !ok || len(rest) != 2*n { // formats of columns
-		return 0, errBody
-	}
-	return len(bind) - len(rest) - 2, nil
-}
-
-// binaryColumns are those among columns that a Bind asks for in binary.
-func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) {
-	at, err := resultFormats(bind)
-	if err != nil {
-		return nil, err
-	}
-	n, rest := int(binary.BigEndian.Uint16(bind[at:])), bind[at+2:]
-	isBinary := func(i int) bool {
-		switch n {
-		case 0:
-			return false
-		case 1:
-			i = 0 // one for all
-		}
-		return i < n && binary.BigEndian.Uint16(rest[2*i:]) == 1
-	}
-	var found []int
-	for _, i := range slices.Sorted(maps.Keys(columns)) {
-		if isBinary(i) {
-			found = append(found, i)
-		}
-	}
-	return found, nil
-}
-
 // shield is what the upstream's answers are checked for. It does not change.
 type shield struct {
 	masked map[policy.Attribute]policy.MaskKind
@@ -361,7 +295,7 @@ func (e *enforcer) wants(typ byte) bool {
 	case wire.RowDescription:
 		return len(e.shield.masked) > 0 || e.replies.check() != nil
 	case wire.DataRow:
-		return e.replies.nulls() != nil || e.replies.check() != nil
+		return e.replies.changesRows()
 	case wire.CommandComplete, wire.PortalSuspended:
 		return e.replies.endsWithMore()
 	}

@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+)
+
+// bind makes a portal of what a statement may be.
+func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
+	if !p.permitted() {
+		return false, false
+	}
+	p.catchUp()
+	list := p.statements.may(statement)
+	r := p.stillNamed(statement)
+	if r == nil && len(p.portals.byName) >= maxPortals && p.portals.get(string(portal)) == nil {
+		r = &wire.Report{
+			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many portals for one transaction under a policy",
+			Hint: "Close those that are not needed.",
+		}
+	}
+	if r != nil {
+		p.refuse(wire.Parse, unstored, r)
+		return true, true
+	}
+	p.portals.set(string(portal), list...)
+	p.expect(reply{kind: wire.Bind})
+	p.note(wire.Bind)
+	return false, true
+}
+
+// bindRead is bind for rows with masked columns, of which those that are asked
+// for in binary become NULL, and for rows with the column of a check.
+func (p *enforcePump) bindRead(body []byte) error {
+	portal, statement, ok := bindNames(body)
+	if !ok {
+		return errBody
+	}
+	list := p.statements.may(statement)
+	nulls, err := binaryColumns(body, p.masksOf(list))
+	if err != nil {
+		return err
+	}
+	checks, ambiguous := checksOf(list)
+	if ambiguous != nil {
+		p.refuse(wire.Parse, unstored, ambiguous)
+		return nil
+	}
+	if checks != nil {
+		if body, err = withCheck(body, checks[0]); err != nil {
+			return err
+		}
+	}
+	if refused, alive := p.bind(portal, statement); refused || !alive {
+		return nil
+	}
+	p.portals.get(string(portal)).nulls = nulls
+	p.out = wire.AppendBody(p.out, wire.Bind, body)
+	return nil
+}
+
+// bindNames reads the portal and the statement that a Bind names.
+func bindNames(body []byte) (portal, statement []byte, ok bool) {
+	portal, body, ok = bytes.Cut(body, []byte{0})
+	if !ok {
+		return nil, nil, false
+	}
+	statement, _, ok = bytes.Cut(body, []byte{0})
+	return portal, statement, ok
+}
+
+// resultFormats is where in a Bind the count of its columns' formats stands.
+// These end it.
+func resultFormats(bind []byte) (at int, err error) {
+	_, statement, ok := bindNames(bind)
+	if !ok {
+		return 0, errBody
+	}
+	rest := bind[slices.Index(bind, 0)+1+len(statement)+1:]
+	short := func() (int, bool) {
+		if len(rest) < 2 {
+			return 0, false
+		}
+		n := int(binary.BigEndian.Uint16(rest))
+		rest = rest[2:]
+		return n, true
+	}
+	n, ok := short() // formats of parameters
+	if !ok || len(rest) < 2*n {
+		return 0, errBody
+	}
+	rest = rest[2*n:]
+	if n, ok = short(); !ok { // parameters
+		return 0, errBody
+	}
+	for range n {
+		if len(rest) < 4 {
+			return 0, errBody
+		}
+		size := int(int32(binary.BigEndian.Uint32(rest)))
+		if size < -1 || len(rest) < 4+max(size, 0) {
+			return 0, errBody
+		}
+		rest = rest[4+max(size, 0):]
+	}
+	if n, ok = short(); !ok || len(rest) != 2*n { // formats of columns
+		return 0, errBody
+	}
+	return len(bind) - len(rest) - 2, nil
+}
+
+// binaryColumns are those among columns that a Bind asks for in binary.
+func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) {
+	at, err := resultFormats(bind)
+	if err != nil {
+		return nil, err
+	}
+	n, rest := int(binary.BigEndian.Uint16(bind[at:])), bind[at+2:]
+	isBinary := func(i int) bool {
+		switch n {
+		case 0:
+			return false
+		case 1:
+			i = 0 // one for all
+		}
+		return i < n && binary.BigEndian.Uint16(rest[2*i:]) == 1
+	}
+	var found []int
+	for _, i := range slices.Sorted(maps.Keys(columns)) {
+		if isBinary(i) {
+			found = append(found, i)
+		}
+	}
+	return found, nil
+}
+
+// withCheck is a Bind for rows with the column of a check: its format comes
+// first, where the client says one for each of its own columns.
+func withCheck(bind []byte, c *policy.Check) ([]byte, error) {
+	at, err := resultFormats(bind)
+	if err != nil {
+		return nil, err
+	}
+	formats := bind[at+2:]
+	switch {
+	case c.Alone:
+		return append(bind[:at:at], 0, 0), nil
+	case len(formats) <= 2: // one for all
+		return bind, nil
+	}
+	out := binary.BigEndian.AppendUint16(bind[:at:at], uint16(len(formats)/2+1))
+	return append(append(out, 0, 0), formats...), nil
+}
