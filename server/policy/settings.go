@@ -88,7 +88,7 @@ func textSetting(name string, n *pg.VariableSetStmt) *refusal {
 		return refuse("setting_not_allowed", "Use notice, warning or error.",
 			"client_min_messages may not be less than notice: PostgreSQL would tell how it runs what the policy makes of a statement")
 	case "client_encoding":
-		if v := strings.ToLower(strings.ReplaceAll(value, "-", "")); v != "utf8" && v != "unicode" {
+		if v := encodingName(value); v != "utf8" && v != "unicode" {
 			return refuse("setting_not_allowed", "Use UTF8.", "client_encoding other than UTF8 is not permitted")
 		}
 	case "standard_conforming_strings":
@@ -97,6 +97,17 @@ func textSetting(name string, n *pg.VariableSetStmt) *refusal {
 		}
 	}
 	return nil
+}
+
+// encodingName is what PostgreSQL makes of the name of an encoding: letters and
+// digits are all that counts. asyncpg sends 'utf-8', with the quotes.
+func encodingName(value string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(value))
 }
 
 // settable says whether a principal may change a setting. Settings with a dot

@@ -315,6 +315,11 @@ func TestStartupSettingsUnderAPolicy(t *testing.T) {
 	if got := scalar[string](t, conn, "show search_path"); got != "public" {
 		t.Errorf("search_path is %q", got)
 	}
+	c = d.as(l)
+	c.RuntimeParams["client_encoding"] = "'utf-8'" // asyncpg's
+	if got := scalar[string](t, d.connect(c), "show client_encoding"); got != "UTF8" {
+		t.Errorf("client_encoding is %q", got)
+	}
 }
 
 func TestDefaultPolicyHoldsUsersOfTheUpstream(t *testing.T) {
