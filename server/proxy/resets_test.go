@@ -468,3 +468,21 @@ func TestErrorsBehindAResetHaveNoPositionOfAnotherText(t *testing.T) {
 		}
 	}
 }
+
+// A user of the database under the project's default policy resets to what the
+// connection string said.
+func TestResetsOfUsersOfTheUpstream(t *testing.T) {
+	d := deploy(t)
+	p := d.project("shop")
+	l := d.credential(p, rules(readOnly))
+	d.changeProject(p, func(p *store.Project) { p.DefaultPolicyID = l.PolicyID })
+	conn := d.connect(d.config(l.host, "postgres", postgres.Password, "postgres", "options=-c%20pgbeam.tenant%3D42"))
+	for _, reset := range [][]byte{queries("reset all"), queries("discard all"), pipelined("reset all"), pipelined("discard all")} {
+		mustExec(t, conn, "set timezone = 'Asia/Tokyo'")
+		told(t, conn, reset)
+		got := told(t, conn, queries("select current_setting('pgbeam.tenant') || current_setting('default_transaction_read_only') || (current_setting('timezone') = 'Asia/Tokyo')", "create table t_never (n int)"))
+		if got != "(42onfalse) SELECT_1 I 42501 I" {
+			t.Fatal(got)
+		}
+	}
+}
