@@ -27,8 +27,12 @@ const (
 	// retryFor is how long failures are retried, apart from waits that the
 	// server itself asks for: long enough for a server that restarts.
 	retryFor = 60 * time.Second
-	// longestWait is the longest Retry-After that is waited for.
+	// longestWait is the longest Retry-After that is waited for, and obeyFor
+	// how long a server may ask for one after the other.
 	longestWait = 2 * time.Minute
+	obeyFor     = 10 * time.Minute
+	// attemptTimeout is for one attempt, to the last byte of its answer.
+	attemptTimeout = 2 * time.Minute
 	// maxAnswer bounds a response body.
 	maxAnswer = 32 << 20
 )
@@ -46,6 +50,7 @@ func newClient(base *url.URL, key, version string) (*client, error) {
 	transport.ResponseHeaderTimeout = 30 * time.Second
 	doer := &http.Client{
 		Transport: transport,
+		Timeout:   attemptTimeout,
 		// A redirect could carry the key and the body elsewhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -108,7 +113,7 @@ func (c *client) do(ctx context.Context, req request) (answer, error) {
 		InitialInterval: 500 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 10 * time.Second,
 	}
 	waits.Reset()
-	var waited time.Duration
+	var waited, obeyed time.Duration
 	started := time.Now()
 	for attempt := 1; ; attempt++ {
 		got, failure := c.try(ctx, req, attempt)
@@ -126,8 +131,9 @@ func (c *client) do(ctx context.Context, req request) (answer, error) {
 		}
 		wait := waits.NextBackOff()
 		if refused != nil && refused.retryAfter > 0 {
-			if wait = refused.retryAfter; wait > longestWait {
-				return answer{}, c.explain(req, failure)
+			wait = refused.retryAfter
+			if obeyed += wait; wait > longestWait || obeyed > obeyFor {
+				return answer{}, c.explain(req, fmt.Errorf("%w (after %d attempts)", failure, attempt))
 			}
 		} else if waited += wait; waited > retryFor {
 			return answer{}, c.explain(req, fmt.Errorf("%w (after %d attempts)", failure, attempt))

@@ -89,7 +89,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		gives  bool // up at once
 	}{
 		"seconds":  {"7", 7 * time.Second, false},
-		"date":     {time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat), 15 * time.Second, false},
+		"date":     {time.Now().Add(100 * time.Second).UTC().Format(http.TimeFormat), 50 * time.Second, false},
 		"nonsense": {"soon", 0, false},
 		"too long": {"3600", 0, true},
 	} {
@@ -109,15 +109,51 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 }
 
 func TestPatienceEnds(t *testing.T) {
-	e := newEngine(t)
-	var waited time.Duration
-	old := patience
-	patience = func(_ context.Context, d time.Duration) error { waited += d; return nil }
-	defer func() { patience = old }()
-	e.api.fault = func(seenRequest) *fault { return &fault{status: 503} }
-	err := e.up("p", "Project", aProject)
-	if err == nil || waited > retryFor || waited < retryFor/2 || !strings.Contains(err.Error(), "attempts") {
-		t.Errorf("after %s: %v", waited, err)
+	for name, c := range map[string]struct {
+		header map[string]string
+		most   time.Duration
+	}{
+		"with failures":                    {nil, retryFor},
+		"with a server that asks for more": {map[string]string{"Retry-After": "30"}, obeyFor},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEngine(t)
+			var waited time.Duration
+			old := patience
+			patience = func(_ context.Context, d time.Duration) error { waited += d; return nil }
+			defer func() { patience = old }()
+			e.api.fault = func(seenRequest) *fault { return &fault{status: 503, header: c.header} }
+			err := e.up("p", "Project", aProject)
+			if err == nil || waited > c.most || waited < c.most/2 || !strings.Contains(err.Error(), "attempts") {
+				t.Errorf("after %s: %v", waited, err)
+			}
+		})
+	}
+}
+
+func TestAnAnswerThatStopsHalfWayIsGivenUp(t *testing.T) {
+	stalled := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`{"id": `))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer stalled.Close()
+	base, err := parseBaseURL(stalled.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := newClient(base, "pgb_key", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doer := c.api.Client.(*http.Client)
+	if doer.Timeout == 0 {
+		t.Fatal("an attempt may last for ever")
+	}
+	doer.Timeout = 20 * time.Millisecond
+	_, err = c.do(t.Context(), request{op: resourceByToken("pgbeam:index:Project").Read, doing: "read project", args: []string{"prj_1"}})
+	if err == nil || !strings.Contains(err.Error(), "attempts") {
+		t.Errorf("%v", err)
 	}
 }
 
