@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // hub passes changes on to watchers. A slow watcher holds nobody up: changes
@@ -185,8 +186,14 @@ func (s *store) revisions(ctx context.Context) (map[string]int64, error) {
 	return out, rows.Err()
 }
 
+// lookTimeout is for one look at the revisions. A connection whose other end
+// is gone without a word would keep its reader for a quarter of an hour.
+const lookTimeout = 3 * time.Second
+
 // poll announces what changed since the last look.
 func (s *store) poll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	revisions, err := s.revisions(ctx)
 	if err != nil {
 		return err

@@ -2,6 +2,10 @@ package store
 
 import (
 	"context"
+	"io"
+	"net"
+	"net/url"
+	"sync"
 	"testing"
 	"time"
 )
@@ -254,4 +258,88 @@ func TestLostListenerReloadsAllAndHearsAgain(t *testing.T) {
 	if got := receive(t, changes); got.ProjectID != prj1 {
 		t.Fatalf("announced %+v", got)
 	}
+}
+
+// link leads to PostgreSQL until it is frozen: what came through it by then
+// hangs, as with a machine that is gone without a word.
+type link struct {
+	net.Listener
+	mu     sync.Mutex
+	frozen []chan struct{}
+}
+
+func newLink(t *testing.T, to string) *link {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	l := &link{Listener: listener}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			frozen := make(chan struct{})
+			l.mu.Lock()
+			l.frozen = append(l.frozen, frozen)
+			l.mu.Unlock()
+			pass := func(from, to net.Conn) {
+				defer from.Close()
+				defer to.Close()
+				buf := make([]byte, 4096)
+				for {
+					n, err := from.Read(buf)
+					select {
+					case <-frozen:
+						_, _ = io.Copy(io.Discard, from)
+						return
+					default:
+					}
+					if _, failed := to.Write(buf[:n]); err != nil || failed != nil {
+						return
+					}
+				}
+			}
+			go pass(client, server)
+			go pass(server, client)
+		}
+	}()
+	return l
+}
+
+func (l *link) freeze() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.frozen {
+		close(c)
+	}
+	l.frozen = nil
+}
+
+func TestAConnectionThatHangsHidesNoChange(t *testing.T) {
+	db := testDB{engine: "postgres", url: newPostgresDatabase(t), keys: newKeys(t)}
+	s := db.open(t)
+	seed(t, s)
+	u, err := url.Parse(db.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLink(t, u.Host)
+	u.Host = l.Addr().String()
+	far := db
+	far.url = u.String()
+	changes := far.open(t).Watch(t.Context())
+	update(t, s, func(tx Tx) error { return tx.Policies().Insert(aPolicy(prj1, 2)) })
+	receive(t, changes)
+	l.freeze()
+	update(t, s, func(tx Tx) error { return tx.Policies().Insert(aPolicy(prj1, 3)) })
+	receive(t, changes)
 }
