@@ -527,3 +527,19 @@ func TestStoreOutageKeepsSessionsAndRefusesLogins(t *testing.T) {
 	out.down.Store(false)
 	eventually(t, "the change is learned once the store is back", func() bool { return conn.Ping(t.Context()) != nil })
 }
+
+func TestStoreThatHangsHidesNoChangeForEver(t *testing.T) {
+	var hung hanging
+	d := deploy(t, func(c *Config) {
+		hung.Store = c.Store
+		c.Store = &hung
+	})
+	conn, l := d.session()
+	raw := hijack(t, conn)
+	hung.next.Store(true)
+	d.change(l, func(c *store.Credential) { c.Status = "disabled" })
+	if got := report(t, raw); got.Message != "credential disabled" {
+		t.Fatalf("got %+v", got)
+	}
+	wantClosed(t, raw)
+}

@@ -85,3 +85,17 @@ func (o *outage) View(ctx context.Context, fn func(store.Tx) error) error {
 	}
 	return o.Store.View(ctx, fn)
 }
+
+// hanging is a store whose next view never ends by itself.
+type hanging struct {
+	store.Store
+	next atomic.Bool
+}
+
+func (h *hanging) View(ctx context.Context, fn func(store.Tx) error) error {
+	if h.next.CompareAndSwap(true, false) {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return h.Store.View(ctx, fn)
+}

@@ -13,8 +13,13 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
-// refreshTimeout is how long a statement waits for a view that was announced.
-const refreshTimeout = 2 * time.Second
+const (
+	// refreshTimeout is how long a statement waits for a view that was announced.
+	refreshTimeout = 2 * time.Second
+	// reloadTimeout is for one view in the background. A connection to the store
+	// whose other end is gone without a word would hold up all changes.
+	reloadTimeout = 5 * time.Second
+)
 
 // registry holds the projects that have been logged in to, each with its
 // newest view. An outage of the store leaves the last view in force for the
@@ -200,7 +205,10 @@ func (r *registry) reload(ctx context.Context, stale map[string]bool) {
 			delete(stale, id)
 			continue
 		}
-		if err := r.refresh(ctx, id); err == nil {
+		within, cancel := context.WithTimeout(ctx, reloadTimeout)
+		err := r.refresh(within, id)
+		cancel()
+		if err == nil {
 			delete(stale, id)
 		} else if ctx.Err() == nil {
 			r.log.Warn("reload project failed, its sessions go on with what they have", "project", id, "error", err)

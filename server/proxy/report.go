@@ -116,6 +116,8 @@ func (r *reporter) flush(ctx context.Context, all bool) {
 	if len(counts)+len(uses) == 0 {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
 	err := r.store.Update(ctx, func(tx store.Tx) error {
 		for project, n := range counts {
 			if err := tx.ReportConnections(r.instance, project, n, now); err != nil && !errors.Is(err, store.ErrNotFound) {
