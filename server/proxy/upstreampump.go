@@ -183,6 +183,7 @@ func (p *upstreamPump) account() (done int, err error) {
 		case wanted:
 			p.wholeType, p.whole = h.Type, make([]byte, 0, h.Body)
 			p.edits = append(p.edits, edit{from: from, to: done})
+			continue // entered when it is whole
 		}
 		p.enter(h.Type, body)
 	}
@@ -349,6 +350,7 @@ func (p *upstreamPump) gather(more []byte, cut edit) error {
 	}
 	cut.with = with
 	p.edits = append(p.edits, cut)
+	p.enter(p.wholeType, body)
 	return nil
 }
 
