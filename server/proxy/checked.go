@@ -59,16 +59,19 @@ func (e *enforcer) checksNamed(name []byte) ([]*policy.Check, *wire.Report) {
 }
 
 // fetchable is stillAll for FETCH and MOVE, which it refuses while a portal is
-// open that they could run and whose rows have the column of a check.
+// open that they could run and that writes: its rows have the column of a
+// check, or nothing would count what it changes.
 func (e *enforcer) fetchable() *wire.Report {
 	if refused := e.stillAll(); refused != nil {
 		return refused
 	}
+	counts := e.ruling.profile.MaxAffectedRows > 0
+	writes := func(p *prepared) bool { return p.checks != nil || counts && p.part.counted }
 	for name, s := range e.portals.byName {
-		if name != "" && checked(s.may) {
+		if name != "" && slices.ContainsFunc(s.may, writes) {
 			return &wire.Report{
 				Severity: wire.SeverityError, Code: codeNotSupported,
-				Message: "FETCH and MOVE are not supported while a named portal of a write under a row filter is open",
+				Message: "FETCH and MOVE are not supported under this policy while a named portal of a write is open",
 				Hint:    "Close the portal first, or let the driver run it.",
 			}
 		}

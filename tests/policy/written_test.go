@@ -251,20 +251,49 @@ func TestAWriteOfEitherKindOfName(t *testing.T) {
 	}
 }
 
-func TestFetchRunsNoCheckedWrite(t *testing.T) {
-	s := acme.watched(t)
-	if o, err := s.query("begin"); err != nil || o.failure != nil {
-		t.Fatalf("%v %s", err, said(o))
-	}
-	bind := []pgproto3.FrontendMessage{&pgproto3.Parse{Query: "insert into orders values (90, 1, 1, 'new', 1, 1) returning id"}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Sync{}}
-	if o := s.exchange(t, bind...); o.failure != nil {
-		t.Fatal(said(o))
-	}
-	if o, err := s.query("fetch all from p"); err != nil || o.failure == nil || o.failure.Code != "0A000" {
-		t.Errorf("%v %s %q", err, said(o), shown(o))
-	}
-	if o, err := s.query("rollback"); err != nil || o.failure != nil || !unchanged(t) {
-		t.Errorf("%v %s", err, said(o))
+// SQL's FETCH runs portals of the protocol: it once changed any number of rows
+// under max_affected_rows, whose count it does not tell.
+func TestFetchRunsNoWrite(t *testing.T) {
+	for sql, p := range map[string]*profile{
+		"insert into orders values (90, 1, 1, 'new', 1, 1) returning id": acme,
+		"update tenants set name = 'x' where id <= 3 returning id":       frugal,
+	} {
+		for _, fetch := range []string{"fetch all from p", "move all in p", "fetch 1 from p"} {
+			for _, way := range []string{"simple", "extended"} {
+				s := p.watched(t)
+				if o, err := s.query("begin"); err != nil || o.failure != nil {
+					t.Fatalf("%v %s", err, said(o))
+				}
+				if o := s.exchange(t, &pgproto3.Parse{Query: sql}, &pgproto3.Bind{DestinationPortal: "p"}, &pgproto3.Sync{}); o.failure != nil {
+					t.Fatal(said(o))
+				}
+				messages := []pgproto3.FrontendMessage{&pgproto3.Query{String: fetch}}
+				if way == "extended" {
+					messages = append(statementMessages(fetch, 0), &pgproto3.Sync{})
+				}
+				if o := s.exchange(t, messages...); o.failure == nil || o.failure.Code != "0A000" {
+					t.Errorf("%s, %s of %s: %s %q", way, fetch, sql, said(o), shown(o))
+				}
+				if o, err := s.query("commit"); err != nil || o.failure != nil || !unchanged(t) {
+					t.Errorf("%s, %s of %s: %v %s", way, fetch, sql, err, said(o))
+				}
+			}
+		}
+		s := p.watched(t)
+		for _, text := range []string{"begin", "declare c cursor for select id from tenants order by id"} {
+			if o, err := s.query(text); err != nil || o.failure != nil {
+				t.Fatalf("%v %s", err, said(o))
+			}
+		}
+		if o := s.exchange(t, &pgproto3.Parse{Query: "update tenants set name = 'x' where id = 1 returning id"}, &pgproto3.Bind{}, &pgproto3.Execute{}, &pgproto3.Sync{}); o.failure != nil {
+			t.Fatal(said(o))
+		}
+		if o, err := s.query("fetch all from c"); err != nil || shown(o) != "1; 2; 3" {
+			t.Errorf("a cursor beside the portal of a driver: %v %s", err, said(o))
+		}
+		if o, err := s.query("rollback"); err != nil || o.failure != nil {
+			t.Fatalf("%v %s", err, said(o))
+		}
 	}
 }
 
