@@ -156,10 +156,17 @@ func dial(t testing.TB, to Target) *Upstream {
 	return u
 }
 
+// createRole makes a user, anew when the test runs again.
+func createRole(t *testing.T, u *Upstream, name string) {
+	t.Helper()
+	ask(t, u, "drop role if exists "+name)
+	ask(t, u, fmt.Sprintf("create role %s login password '%s'", name, password))
+}
+
 func TestSSLModes(t *testing.T) {
 	if u := dial(t, target()); true {
 		for _, name := range []string{"tlsonly", "plainonly"} {
-			ask(t, u, fmt.Sprintf("create role %s login password '%s'", name, password))
+			createRole(t, u, name)
 		}
 	}
 	tests := []struct {
@@ -228,9 +235,8 @@ func TestServerNameIsSentInEveryMode(t *testing.T) {
 func TestPasswordMethods(t *testing.T) {
 	u := dial(t, target())
 	ask(t, u, "set password_encryption = 'md5'")
-	ask(t, u, "create role md5user login password '"+password+"'")
-	ask(t, u, "create role clearuser login password '"+password+"'")
 	for _, name := range []string{"md5user", "clearuser"} {
+		createRole(t, u, name)
 		if got := ask(t, dial(t, target(func(to *Target) { to.User = name })), "select current_user"); got != name {
 			t.Errorf("logged in as %q, want %q", got, name)
 		}
