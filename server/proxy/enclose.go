@@ -287,7 +287,9 @@ func (p *enforcePump) permitted() bool {
 // repose tells the upstream what the policy asks for now, in place of what it
 // asked for at login. Inside a transaction that has to wait for its end: SET
 // would be undone with it. What a transaction wrote before its credential
-// became read-only is not to be committed: that session ends.
+// became read-only is not to be committed: that session ends. So does one whose
+// upstream does not take what it is told, perhaps because of a request to
+// cancel that came in between.
 func (p *enforcePump) repose() error {
 	status, begun, err := p.known()
 	if err != nil {
@@ -295,6 +297,7 @@ func (p *enforcePump) repose() error {
 	}
 	want := p.wanted
 	timeout := strconv.Itoa(want.timeout(p.ground.timeoutMs))
+	told := watch()
 	switch {
 	case (begun || status != 'I') && want.readOnly && !p.posture.readOnly:
 		p.end(policyChanged())
@@ -302,13 +305,20 @@ func (p *enforcePump) repose() error {
 	case begun, status == 'E', status == 'T' && p.local == want.timeoutMs:
 		return nil
 	case status == 'T':
-		p.own("SET LOCAL statement_timeout = " + timeout)
+		p.ownWatched("SET LOCAL statement_timeout = "+timeout, told)
 		p.local = want.timeoutMs
 	default:
 		p.posture, p.local, p.ground.reposed = want, want.timeoutMs, true
-		p.rebind(nil)
+		p.rebind(told)
 	}
 	p.sync(reply{hush: true})
+	if !p.await(func() bool { return told.done && p.ledger.empty() }) {
+		return errEnding
+	}
+	if told.failed {
+		p.end(policyChanged())
+		return errEnding
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
@@ -96,6 +97,25 @@ func TestStatementTimeoutChangesUnderASession(t *testing.T) {
 	exec("commit")
 	set(0)
 	shown("0")
+}
+
+// A session whose upstream does not take what a changed policy asks of it runs
+// nothing more.
+func TestPolicyThatTheUpstreamDoesNotTakeEndsTheSession(t *testing.T) {
+	for _, begin := range []string{"select 1", "begin"} {
+		t.Run(begin, func(t *testing.T) {
+			schema, count := numbers(t)
+			d := deploy(t)
+			conn, l := d.under(readWrite)
+			mustExec(t, conn, begin)
+			d.amend(l, func(r *store.PolicyRules) { r.StatementTimeoutMs = math.MaxInt32 + 1 })
+			_, err := conn.Exec(t.Context(), "delete from "+schema+".items where n = 1")
+			asPgError(t, err)
+			if _, err := conn.Exec(t.Context(), "commit"); err == nil || !conn.IsClosed() || count() != 10 {
+				t.Fatalf("got %v, %d rows are left", err, count())
+			}
+		})
+	}
 }
 
 // An edit between the parts of a pipeline waits for its end where the upstream
