@@ -42,8 +42,8 @@ func (c *Check) Refusal() (reason, hint string) {
 		"Write only rows that this credential could read afterwards, or ask your operator how the policy's row filters are meant."
 }
 
-// checkNote is what a dry evaluation says of it.
-const checkNote = "rolled back if a written row does not satisfy the row filter"
+// RowsAreChecked is the note of a decision about a statement with a Check.
+const RowsAreChecked = "rolled back if a written row does not satisfy the row filter"
 
 // heldWrite is a write whose rows are held to its target's filter.
 type heldWrite struct {
@@ -92,7 +92,7 @@ func (a *analysis) enforceChecks(s *statement) *refusal {
 		}
 		a.changed = true
 		s.out.Check = &Check{Alone: h.alone, Fallible: a.rules.fallible(h.rules)}
-		s.notes = append(s.notes, checkNote)
+		s.notes = append(s.notes, RowsAreChecked)
 		if h.told {
 			continue
 		}

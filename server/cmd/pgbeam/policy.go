@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -148,6 +149,9 @@ func (o *output) decision(s checkedStatement) {
 	}
 	detail("masked", strings.Join(masked, ", "))
 	detail("filter", s.Predicate)
+	if slices.Contains(s.Notes, policy.RowsAreChecked) {
+		detail("note", policy.RowsAreChecked)
+	}
 	for _, f := range s.Findings {
 		detail(f.Severity, f.Message+" ("+f.Rule+")")
 	}

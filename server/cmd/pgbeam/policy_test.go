@@ -45,6 +45,15 @@ func TestPolicyCheckDecidesEachStatement(t *testing.T) {
 	}
 }
 
+func TestPolicyCheckTellsOfRowsThatAreChecked(t *testing.T) {
+	profile := file(t, "p.yaml", "{access_mode: read_write, row_filters: [{table: orders, predicate: tenant_id = 1}]}")
+	sql := file(t, "q.sql", "insert into orders values (1, 1);\nupdate orders set tenant_id = 1 where id = 1;\nupdate orders set item = 'x' where id = 1;\n")
+	status, stdout, _ := runs(t, nil, "policy", "check", sql, "--policy", profile)
+	if status != 0 || strings.Count(stdout, "filter: orders.tenant_id = 1\n") != 3 || strings.Count(stdout, "note: rolled back if a written row does not satisfy the row filter\n") != 2 {
+		t.Errorf("%d: %s", status, stdout)
+	}
+}
+
 func TestPolicyCheckForAPipeline(t *testing.T) {
 	profile := file(t, "support.json", `{"masking_rules": [{"table": "customers", "column": "email", "kind": "hash"}]}`)
 	for sql, want := range map[string]struct {
