@@ -17,7 +17,7 @@ help:
 	@echo "  make lint      gofmt, vet, and whether generated files are up to date"
 	@echo "  make generate  write generated files anew from schema/"
 	@echo "  make bench     benchmarks, against the engine's floor"
-	@echo "  make build     bin/pgbeam and bin/pulumi-resource-pgbeam"
+	@echo "  make build     bin/pgbeam and bin/pulumi-resource-pgbeam (the first time takes minutes)"
 	@echo "  make clean     remove what the other targets built, and the cached toolchain"
 	@echo
 	@echo "Needed: Go, Node.js with npm, PostgreSQL's binaries; for make test also Python 3, a JDK and Maven."

@@ -49,11 +49,7 @@ func (c keysCreateCommand) Run(ctx context.Context, out *output) error {
 	if err != nil {
 		return fmt.Errorf("--expires: %w", err)
 	}
-	open := c.existing
-	if c.Config != "" { // a configured service may get its first key before its first start
-		open = func(ctx context.Context) (store.Store, *secret.Keyring, error) { return c.storeFlags.open(ctx, nil) }
-	}
-	s, _, err := open(ctx)
+	s, _, err := c.configured(ctx, c.configFlag)
 	if err != nil {
 		return err
 	}

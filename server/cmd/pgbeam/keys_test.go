@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,10 +61,17 @@ func TestKeysBesideARunningServer(t *testing.T) {
 	}
 }
 
-func TestKeysOfTheWrongFolder(t *testing.T) {
-	status, _, stderr := runs(t, nil, "keys", "create", "--org", "org_x", "--data", dataFolder(t))
-	if status != 1 || !strings.Contains(stderr, "--data") {
-		t.Errorf("status %d, %s", status, stderr)
+// What tends a service makes none where there is none.
+func TestTheWrongFolderStaysEmpty(t *testing.T) {
+	for _, command := range []string{"keys create --org org_x", "keys list", "keys revoke key_x", "migrate", "secrets rotate"} {
+		data := dataFolder(t)
+		status, _, stderr := runs(t, nil, append(strings.Fields(command), "--data", data)...)
+		if status != 1 || !strings.Contains(stderr, "--data") {
+			t.Errorf("%s: status %d, %s", command, status, stderr)
+		}
+		if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s has made %s", command, data)
+		}
 	}
 }
 
@@ -107,7 +117,7 @@ func TestRotationBesideARunningServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	second, _ := startDev(t, data, "--with-postgres")
-	if status, stdout, stderr := runs(t, nil, "secrets", "rotate", "--data", data); status != 0 || !strings.HasPrefix(stdout, "1 secrets") && !strings.HasPrefix(stdout, "2 secrets") {
+	if status, stdout, stderr := runs(t, nil, "secrets", "rotate", "--data", data); status != 0 || !strings.HasPrefix(stdout, "Sealed 1 secret ") && !strings.HasPrefix(stdout, "Sealed 2 secrets ") {
 		t.Errorf("second rotation: %d, %s%s", status, stdout, stderr)
 	}
 	if err := second.end(syscall.SIGTERM); err != nil {

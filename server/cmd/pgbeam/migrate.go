@@ -9,7 +9,6 @@ import (
 type migrateCommand struct {
 	configFlag
 	storeFlags
-	logFlags
 }
 
 func (migrateCommand) Help() string {
@@ -21,7 +20,7 @@ Example:
 }
 
 func (c migrateCommand) Run(ctx context.Context, out *output) error {
-	s, _, err := c.open(ctx, c.logger(out.err))
+	s, _, err := c.configured(ctx, c.configFlag)
 	if err != nil {
 		return err
 	}

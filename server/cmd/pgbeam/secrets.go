@@ -58,7 +58,7 @@ func (c secretsRotateCommand) Run(ctx context.Context, out *output) error {
 		return fmt.Errorf("%w; old and new keys are both in %s, nothing is lost: run this command again", err, path)
 	}
 	if c.KeepOld {
-		out.printf("%d secrets are sealed under a new key; %s keeps the %d before it.\n", done, path, keys.Len()-1)
+		out.printf("Sealed %s under a new key; %s keeps the %d before it.\n", count(done, "secret"), path, keys.Len()-1)
 		return nil
 	}
 	// A server that was sealing under the old key while we went through the
@@ -70,6 +70,6 @@ func (c secretsRotateCommand) Run(ctx context.Context, out *output) error {
 	if err := keys.DropOld(); err != nil {
 		return err
 	}
-	out.printf("%d secrets are sealed under a new key, now the only one in %s.\n", done+again, path)
+	out.printf("Sealed %s under a new key, now the only one in %s.\n", count(done+again, "secret"), path)
 	return nil
 }

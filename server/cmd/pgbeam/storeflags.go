@@ -75,6 +75,15 @@ func (f storeFlags) open(ctx context.Context, log *slog.Logger) (store.Store, *s
 	return s, keys, nil
 }
 
+// configured is existing, unless a configuration names the service: that one
+// may be tended before its first start.
+func (f storeFlags) configured(ctx context.Context, config configFlag) (store.Store, *secret.Keyring, error) {
+	if config.Config != "" {
+		return f.open(ctx, nil)
+	}
+	return f.existing(ctx)
+}
+
 // existing is open for commands that look after a service: a data folder that
 // is not there is more likely another working directory than a wish for one.
 func (f storeFlags) existing(ctx context.Context) (store.Store, *secret.Keyring, error) {
