@@ -142,16 +142,17 @@ func TestEvaluationWithoutTheDatabase(t *testing.T) {
 	closed.Close()
 	database, _ := startShop(t)
 
-	s := serve(t, func(c *Config) { c.SchemaTimeout = 2 * time.Second })
 	for name, c := range map[string]struct {
 		change object
 		note   string
+		wait   func(*Config)
 	}{
-		"refused":        {object{"port": nobody}, "connection refused"},
-		"silent":         {object{"port": silent.Addr().(*net.TCPAddr).Port}, "timed out"},
-		"wrong password": {object{"password": "canary-wrong"}, "password authentication failed"},
+		"refused":        {object{"port": nobody}, "connection refused", patient},
+		"silent":         {object{"port": silent.Addr().(*net.TCPAddr).Port}, "timed out", func(c *Config) { c.SchemaTimeout = time.Second }},
+		"wrong password": {object{"password": "canary-wrong"}, "password authentication failed", patient},
 	} {
 		t.Run(name, func(t *testing.T) {
+			s := serve(t, c.wait)
 			at := object{}
 			for _, from := range []object{database, c.change} {
 				for k, v := range from {
