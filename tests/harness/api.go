@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // call makes one request to the API and decodes what it answers.
@@ -119,4 +120,16 @@ func (b *Beam) Empty(t testing.TB) {
 	if limit := b.Get(t, "/v1/organizations/"+b.Org+"/plan")["spend_limit"]; limit != nil {
 		t.Errorf("a spend limit is left: %v", limit)
 	}
+}
+
+// Evaluate asks for a decision that is made with the schema of the database.
+// The server does not wait long for it, and this machine may be busy.
+func (b *Beam) Evaluate(t testing.TB, projectPath, policyID, sql string) map[string]any {
+	t.Helper()
+	var decision map[string]any
+	Eventually(t, time.Minute, "the server knows the schema", func() bool {
+		decision = b.Call(t, http.MethodPost, projectPath+"/policy-evaluations", map[string]any{"policy_id": policyID, "sql": sql})
+		return !strings.Contains(fmt.Sprint(decision["notes"]), "decided by names alone")
+	})
+	return decision
 }

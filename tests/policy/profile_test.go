@@ -131,7 +131,7 @@ type decision struct {
 func (p *profile) evaluate(t testing.TB, sql string) decision {
 	t.Helper()
 	p.login(t)
-	answer := beam.Call(t, http.MethodPost, projectPath+"/policy-evaluations", map[string]any{"sql": sql, "policy_id": p.id})
+	answer := beam.Evaluate(t, projectPath, p.id, sql)
 	text := func(key string) string { s, _ := answer[key].(string); return s }
 	return decision{text("verdict"), text("rule"), text("reason"), text("hint")}
 }
