@@ -41,7 +41,7 @@ var dangerousFunctions = nameSet(`
 	pg_log_standby_snapshot pg_stop_making_pinned_objects pg_import_system_collations pg_sync_replication_slots
 	pg_get_backend_memory_contexts pg_get_shmem_allocations
 	pg_stat_get_activity pg_cursor pg_prepared_statement pg_stat_statements pg_stats_ext_mcvlist_items pg_mcv_list_items
-	get_raw_page
+	get_raw_page pg_logfile_rotate pg_logdir_ls
 `)
 
 var dangerousPrefixes = []string{

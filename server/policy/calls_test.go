@@ -78,11 +78,13 @@ func TestACapOnRowsIsNotPassedByFunctions(t *testing.T) {
 		CREATE AGGREGATE wiping(int) (SFUNC = wipes, STYPE = int);
 		CREATE PROCEDURE wipe_all() LANGUAGE sql AS 'SELECT wipe()';
 		CREATE OPERATOR %%% (LEFTARG = int, RIGHTARG = int, FUNCTION = wipes);
+		CREATE TABLE inbox (id int); CREATE RULE wiping AS ON INSERT TO inbox DO INSTEAD DELETE FROM plain WHERE id = NEW.id;
 		CREATE VIEW wiped AS SELECT wipe() AS n; CREATE VIEW doubled AS SELECT twice(id) AS n FROM plain`)
 	cases := []effect{
 		{"SELECT twice(2), max(id) FROM plain", "ok", "4,3"},
 		{"SELECT n FROM doubled ORDER BY n", "ok", "2; 4; 6"},
 		{"UPDATE plain SET label = 'x' WHERE id = 1 RETURNING id", "ok", "1"},
+		{"INSERT INTO inbox VALUES (1), (2)", "function_not_allowed", ""},
 		{"SELECT wipe()", "function_not_allowed", ""},
 		{"SELECT wiping(id) FROM plain", "function_not_allowed", ""},
 		{"SELECT 1 %%% 2", "function_not_allowed", ""},

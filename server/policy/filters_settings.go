@@ -39,6 +39,13 @@ func (e *Engine) Sways(name string) bool {
 	return e.sway.times && timeSettings[name] || e.sway.forms && formSettings[name] || e.sway.any && strings.Contains(name, ".")
 }
 
+// Swayable says whether a setting could be one that a row filter depends on,
+// and is not PgBeam's own.
+func Swayable(name string) bool {
+	name = strings.ToLower(name)
+	return timeSettings[name] || formSettings[name] || strings.Contains(name, ".") && !strings.HasPrefix(name, "pgbeam.")
+}
+
 func (e *Engine) readSway() sway {
 	var all sway
 	for _, f := range e.profile.Filters {

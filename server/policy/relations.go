@@ -152,7 +152,7 @@ func (e *Engine) checkRelation(s *statement, ref *relationRef) *refusal {
 		return refuse("function_not_allowed", "Read the tables themselves.",
 			"view %q cannot be traced to the tables that it reads", ref.typed())
 	}
-	if e.ruled && ref.target && ref.relation != nil && ref.relation.Rules && len(s.writes) > 0 {
+	if (e.ruled || e.narrowed) && ref.target && ref.relation != nil && ref.relation.Rules && len(s.writes) > 0 {
 		return refuse("function_not_allowed", "Ask your operator to write it for you, or to replace its rules by triggers.",
 			"table %q has rewrite rules, and what they run cannot be checked", ref.typed())
 	}

@@ -35,7 +35,7 @@ func sensitive(n RelationName) bool {
 		return true // an extension's, in whichever schema
 	case "user_mapping_options", "_pg_user_mappings":
 		return n.Schema == "information_schema"
-	case "pg_stat_activity", "pg_prepared_statements", "pg_cursors", "pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_settings",
+	case "pg_stat_activity", "pg_prepared_statements", "pg_cursors", "pg_backend_memory_contexts", "pg_hba_file_rules", "pg_ident_file_mappings", "pg_file_settings",
 		"pg_authid", "pg_shadow", "pg_subscription", "pg_user_mapping", "pg_user_mappings", "pg_largeobject",
 		"pg_stats", "pg_statistic", "pg_stats_ext", "pg_stats_ext_exprs", "pg_statistic_ext_data":
 		return n.Schema == "pg_catalog"

@@ -278,6 +278,10 @@ func (p *enforcePump) permitted() bool {
 		return false
 	}
 	p.reread()
+	if p.exposed() {
+		p.end(policyChanged())
+		return false
+	}
 	if p.wanted == p.posture && p.local == p.posture.timeoutMs {
 		return true
 	}

@@ -37,9 +37,7 @@ func (r *ruling) admit(st startup, issued bool) *refusal {
 		case strings.ContainsRune(name, 0):
 			return
 		}
-		sql := fmt.Sprintf(`SET "%s" TO '%s'`,
-			strings.ReplaceAll(strings.ReplaceAll(name, `"`, `""`), ".", `"."`), strings.ReplaceAll(value, "'", "''"))
-		if d := engine.Evaluate(sql); d.Verdict == policy.Block {
+		if d := engine.Evaluate(settingSQL(name, value)); d.Verdict == policy.Block {
 			refused = fatal(codePrivilege, "Leave it out of the connection string.", "%s", d.Reason)
 		}
 	}
@@ -50,6 +48,12 @@ func (r *ruling) admit(st startup, issued bool) *refusal {
 	}
 	st.optionSettings(check)
 	return refused
+}
+
+// settingSQL makes a setting of a startup packet by SET.
+func settingSQL(name, value string) string {
+	return fmt.Sprintf(`SET "%s" TO '%s'`,
+		strings.ReplaceAll(strings.ReplaceAll(name, `"`, `""`), ".", `"."`), strings.ReplaceAll(value, "'", "''"))
 }
 
 // driverSettings are those that drivers put into every startup packet. Where a

@@ -275,6 +275,7 @@ func (p *enforcePump) query(body []byte) error {
 		p.statements.batch++ // what comes behind it runs even if it fails
 	}
 	p.deallocated(v)
+	p.stands(v, text)
 	switch {
 	case v.tagged(discardAll):
 		return p.discardAll(v)
@@ -343,6 +344,7 @@ func (p *enforcePump) parse(body []byte) error {
 		return nil
 	}
 	p.statements.set(string(name), made)
+	p.stands(v, text)
 	p.expect(reply{kind: wire.Parse})
 	p.note(wire.Parse)
 	p.out = appendParse(p.out, string(name), v.sql, types)

@@ -36,7 +36,8 @@ type enforcer struct {
 	statements, portals names
 	cursors             []*prepared // that SQL declared
 	fetched             *rowCap     // of them all
-	errors              int         // failures when everything was answered last
+	standing            standing
+	errors              int // failures when everything was answered last
 
 	marker  string // starts the texts that stand upstream for refused ones
 	counter uint64

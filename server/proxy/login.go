@@ -177,6 +177,7 @@ func (s *Server) open(c *client, p *project, db *store.Database, id identity, us
 		}
 		ss.posture, ss.wanted = under.posture, under.posture
 		ss.enforcer = newEnforcer(ss, db, user, ground)
+		ss.enforcer.begun(startup{params: target.RuntimeParams}, under)
 	}
 	if err := s.register(ss); err != nil {
 		ss.closeUpstream(true)

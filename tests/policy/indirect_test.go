@@ -110,3 +110,81 @@ func TestAParameterIsNoQuestion(t *testing.T) {
 		t.Errorf("a text: %s %s", said(o), shown(o))
 	}
 }
+
+// A temporary view stands in for a table, and reads what it was made of.
+func TestATemporaryViewDoesNotOutliveWhatItWasPermittedUnder(t *testing.T) {
+	for name, views := range map[string][]string{
+		"made so":              {"create temp view products as select id, email as name from users"},
+		"of a temporary table": {"create temp table none (n int)", "create view products as select u.id, u.email as name from users u left join none on true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := under("temporary view " + name).copied(t)
+			s := open(t, p.login(t))
+			defer s.close()
+			for _, text := range append(views, "select name from products where id = 1") {
+				if o, err := s.query(text); err != nil || o.failure != nil {
+					t.Fatalf("%s: %v %s", text, err, said(o))
+				}
+			}
+			s.take()
+			p.amend(t, masks("users.email=redact"))
+			o, err := s.query("select name from products where id = 2")
+			if report, over := closed(err); !over || report == nil || report.Code != "57P01" {
+				t.Errorf("%v %s %s", err, said(o), shown(o))
+			}
+			if shows := p.leaked(s.take()); shows != "" {
+				t.Errorf("received %s", shows)
+			}
+		})
+	}
+}
+
+// A view of what stays open is nobody's concern.
+func TestAViewOfWhatIsNotHiddenStays(t *testing.T) {
+	p := under("harmless view").copied(t)
+	s := p.watched(t)
+	query := func(text, want string) {
+		t.Helper()
+		if o := s.exchange(t, &pgproto3.Query{String: text}); o.failure != nil || shown(o) != want {
+			t.Errorf("%s: %s %q", text, said(o), shown(o))
+		}
+	}
+	query("create temp view cheap as select name from products where price < 3", "")
+	p.amend(t, masks("users.email=redact"), readOnly)
+	query("select name from products where id = 2", "ink")
+}
+
+// What a session set while nothing depended on it decides nothing later.
+func TestASettingDoesNotOutliveWhatItWasPermittedUnder(t *testing.T) {
+	for name, prepare := range map[string]func(p *profile) *session{
+		"by SET": func(p *profile) *session { return setting(t, open(t, p.login(t)), "set app.tenant = '2'") },
+		"by set_config": func(p *profile) *session {
+			return setting(t, open(t, p.login(t)), "select set_config('app.tenant', '2', false)")
+		},
+		"at login": func(p *profile) *session { return open(t, withOptions(p.login(t), "-c app.tenant=2")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := under("setting " + name).copied(t)
+			s := prepare(p)
+			defer s.close()
+			s.take()
+			sql(t, "set app.tenant = '1'") // for the search of what is hidden
+			p.amend(t, filter("orders", "tenant_id = current_setting('app.tenant')::int"))
+			o, err := s.query("select item from orders order by id")
+			if report, over := closed(err); !over || report == nil || report.Code != "57P01" {
+				t.Errorf("%v %s %s", err, said(o), shown(o))
+			}
+			if shows := p.leaked(s.take()); shows != "" {
+				t.Errorf("received %s", shows)
+			}
+		})
+	}
+}
+
+func setting(t *testing.T, s *session, text string) *session {
+	t.Helper()
+	if o, err := s.query(text); err != nil || o.failure != nil {
+		t.Fatalf("%s: %v %s", text, err, said(o))
+	}
+	return s
+}
