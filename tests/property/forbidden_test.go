@@ -39,7 +39,7 @@ func (g *generator) forbidden() (s *statement, ok bool) {
 		s.refused = never
 		r := pick(g.draw, g.under.usable...).relation.in("")
 		s.sql = pick(g.draw, "TRUNCATE "+r, "DROP TABLE "+r, "COPY "+r+" TO STDOUT", "LOCK TABLE "+r, "SET search_path = crm", "DO $$ BEGIN END $$", "DELETE FROM "+r,
-			"SET ROLE app", "SET SESSION AUTHORIZATION DEFAULT", "COPY (SELECT 1) TO PROGRAM 'true'", "LISTEN a", "PREPARE TRANSACTION 'a'", "ALTER TABLE "+r+" RENAME TO x")
+			"SET ROLE app", "SET SESSION AUTHORIZATION app", "COPY (SELECT 1) TO PROGRAM 'true'", "LISTEN a", "PREPARE TRANSACTION 'a'", "ALTER TABLE "+r+" RENAME TO x")
 		return s, true
 	case 7:
 		if g.under.AccessMode != "read_only" {

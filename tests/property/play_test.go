@@ -13,14 +13,16 @@ import (
 type way string
 
 const (
-	simply   way = "simple query"
-	textual  way = "extended, text"
-	binary   way = "extended, binary"
-	prepared way = "prepared and described"
-	portions way = "portal in portions"
-	cursor   way = "cursor"
-	batch    way = "batch"
-	executed way = "PREPARE and EXECUTE"
+	simply    way = "simple query"
+	textual   way = "extended, text"
+	binary    way = "extended, binary"
+	prepared  way = "prepared and described"
+	portions  way = "portal in portions"
+	cursor    way = "cursor"
+	batch     way = "batch"
+	executed  way = "PREPARE and EXECUTE"
+	reset     way = "behind RESET ALL"
+	discarded way = "behind DISCARD ALL"
 )
 
 // statement is a generated one.
@@ -42,7 +44,7 @@ var (
 )
 
 func (s *statement) extended() bool {
-	return s.way == textual || s.way == binary || s.way == prepared || s.way == portions
+	return s.way == textual || s.way == binary || s.way == prepared || s.way == portions || s.way == discarded
 }
 
 // text is the SQL for one of the databases and the values of its parameters.
@@ -91,8 +93,10 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 		switch w {
 		case portions:
 			w = textual
-		case cursor:
+		case cursor, reset:
 			w = simply
+		case discarded:
+			w = textual
 		}
 	}
 	formats := []int16(nil)
@@ -121,6 +125,10 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 		if err == nil && len(a.rows) > 0 && a.code == "" {
 			a.rows = a.rows[1:]
 		}
+	case reset:
+		a, err = c.simple("RESET ALL; " + sql)
+	case discarded:
+		a, err = c.ask(2, &pgproto3.Query{String: "DISCARD ALL"}, parse, bind, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{})
 	case executed:
 		a, err = c.ask(5, &pgproto3.Query{String: "BEGIN"}, &pgproto3.Query{String: "PREPARE p AS " + sql}, &pgproto3.Query{String: "EXECUTE p"},
 			&pgproto3.Query{String: "DEALLOCATE p"}, &pgproto3.Query{String: "ROLLBACK"})

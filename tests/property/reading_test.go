@@ -51,7 +51,7 @@ func (g *generator) reading() *statement {
 	default:
 		q = g.query(nil, depth, nil, false)
 	}
-	s := &statement{sql: q.sql, columns: q.columns, way: pick(g.draw, simply, textual, binary, prepared, portions, cursor, batch, executed)}
+	s := &statement{sql: q.sql, columns: q.columns, way: pick(g.draw, simply, textual, binary, prepared, portions, cursor, batch, executed, reset, discarded)}
 	if q.order != nil && g.chance(2) {
 		for i, o := range q.order {
 			q.order[i] = o + pick(g.draw, "", " DESC", " NULLS FIRST")
