@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -98,6 +100,34 @@ func TestSelfSignedCertificateIsKeptUntilItMustChange(t *testing.T) {
 	}
 	if serial(start.Add(340*24*time.Hour), "*.proxy.example.com") == named {
 		t.Error("a damaged key was kept")
+	}
+}
+
+// An API and a proxy that start on one folder at the same moment agree.
+func TestSelfSignedCertificateIsMadeOnce(t *testing.T) {
+	for range 10 {
+		dir := t.TempDir()
+		serials := make([]string, 6)
+		var wg sync.WaitGroup
+		for i := range serials {
+			wg.Go(func() {
+				file, err := SelfSigned(dir)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				pair, err := tls.LoadX509KeyPair(file.Cert, file.Key)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				serials[i] = pair.Leaf.SerialNumber.String()
+			})
+		}
+		wg.Wait()
+		if slices.Sort(serials); serials[0] != serials[len(serials)-1] {
+			t.Fatalf("different certificates were made: %v", serials)
+		}
 	}
 }
 

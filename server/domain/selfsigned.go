@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,11 +17,13 @@ import (
 	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/atomicfile"
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/filelock"
 )
 
 const (
 	selfSignedFor = 365 * 24 * time.Hour
 	renewBefore   = 30 * 24 * time.Hour
+	lockTimeout   = 10 * time.Second
 )
 
 // SelfSigned returns a certificate for localhost and the given DNS names or
@@ -34,15 +37,30 @@ func SelfSigned(dir string, names ...string) (CertificateFile, error) {
 func selfSigned(dir string, now time.Time, names ...string) (CertificateFile, error) {
 	names = append([]string{"localhost", "127.0.0.1", "::1"}, names...)
 	file := CertificateFile{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
-	if current, err := tls.LoadX509KeyPair(file.Cert, file.Key); err == nil && serves(current.Leaf, now, names) {
+	serving := func() bool {
+		current, err := tls.LoadX509KeyPair(file.Cert, file.Key)
+		return err == nil && serves(current.Leaf, now, names)
+	}
+	if serving() {
+		return file, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
+	}
+	// Another process may be starting on the same folder.
+	waiting, cancel := context.WithTimeout(context.Background(), lockTimeout)
+	defer cancel()
+	release, err := filelock.Wait(waiting, filepath.Join(dir, "tls.lock"))
+	if err != nil {
+		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
+	}
+	defer release()
+	if serving() {
 		return file, nil
 	}
 	certificate, key, err := newSelfSigned(now, names)
 	if err != nil {
 		return CertificateFile{}, fmt.Errorf("make self-signed certificate: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return CertificateFile{}, fmt.Errorf("keep self-signed certificate: %w", err)
 	}
 	// The key first: a new key beside an old certificate is noticed above and
 	// made good, and no reader takes the pair for valid meanwhile.
