@@ -177,13 +177,14 @@ func unsatisfied(c *policy.Check, body []byte) *wire.Report {
 }
 
 // ofNoRow reports whether an error is of a class that no evaluation of a
-// predicate leads to: of connections, constraints, transactions, names and
-// syntax, resources and the operator.
+// predicate leads to: of connections, constraints, transactions, names of
+// statements and portals, other names and syntax, resources and the operator.
 func ofNoRow(code string) bool {
 	switch {
 	case code == codePrivilege, code == codeUndefinedObject:
 		return false
-	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "23"), strings.HasPrefix(code, "25"), strings.HasPrefix(code, "40"),
+	case strings.HasPrefix(code, "08"), strings.HasPrefix(code, "23"), strings.HasPrefix(code, "25"), strings.HasPrefix(code, "26"),
+		strings.HasPrefix(code, "34"), strings.HasPrefix(code, "40"),
 		strings.HasPrefix(code, "42"), strings.HasPrefix(code, "53"), strings.HasPrefix(code, "55"), strings.HasPrefix(code, "57"):
 		return true
 	}

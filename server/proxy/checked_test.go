@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -186,6 +187,59 @@ func TestWhatMayHaveACheckOrNotIsNotRun(t *testing.T) {
 		checks, why := checksOf(c.list)
 		if len(checks) != c.checks || (why != nil) != c.refused {
 			t.Errorf("%v: %v, %v", c.list, checks, why)
+		}
+	}
+}
+
+// What the upstream says of a checked write is the policy's to tell also where
+// it takes more than a buffer to say.
+func TestLongAnswersOfACheckedWrite(t *testing.T) {
+	var columns strings.Builder
+	for i := range 1200 {
+		fmt.Fprintf(&columns, ", a_column_with_a_long_name_%d int", i)
+	}
+	schema := fixture(t, "create table notes (author text)", "create table wide (team int"+columns.String()+")")
+	d := deploy(t)
+	conn, _ := d.under(func(r *store.PolicyRules) {
+		r.RowFilters = []store.RowFilter{
+			{Table: schema + ".notes", Predicate: "case when author = 'ann' then true else author::int > 0 end"},
+			{Table: schema + ".wide", Predicate: "team = 1"},
+		}
+	})
+	for name, mode := range modes {
+		for _, author := range []string{"bob", strings.Repeat("b", 2*bufferSize)} {
+			_, err := conn.Exec(t.Context(), "insert into "+schema+".notes values ($1)", mode, author)
+			if e := asPgError(t, err); e.Code != "22P02" || !strings.HasPrefix(e.Message, "this write failed for a row") {
+				t.Errorf("%s: an author of %d bytes: %s %.80s", name, len(author), e.Code, e.Message)
+			}
+		}
+		rows, _ := conn.Query(t.Context(), "insert into "+schema+".wide (team, a_column_with_a_long_name_1199) values (1, 7) returning *", mode)
+		row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToMap)
+		if err != nil || len(row) != 1201 || row["team"] != int32(1) || row["a_column_with_a_long_name_1199"] != int32(7) {
+			t.Errorf("%s: %d columns, team %v, %v", name, len(row), row["team"], err)
+		}
+	}
+}
+
+// A portal that ended with its transaction is missed in PostgreSQL's words.
+func TestPortalOfACheckedWriteThatIsGone(t *testing.T) {
+	schema := fixture(t, "create table notes (author text)")
+	d := deploy(t)
+	conn, _ := d.under(func(r *store.PolicyRules) {
+		r.RowFilters = []store.RowFilter{{Table: schema + ".notes", Predicate: "author::int > 0"}}
+	})
+	raw := hijack(t, conn)
+	send(t, raw, append(pipelined("insert into "+schema+".notes values ('1')"), wire.AppendBody(nil, wire.Execute, make([]byte, 5))...))
+	for {
+		typ, body, err := wire.ReadFrame(raw, nil, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if typ == wire.ErrorResponse {
+			if why := wire.ParseReport(body); why.Message != `portal "" does not exist` {
+				t.Fatal(why)
+			}
+			return
 		}
 	}
 }
