@@ -176,7 +176,7 @@ func exchange(t *testing.T, conn *pgx.Conn, b []byte) string {
 // exchanges is exchange up to several ReadyForQuery.
 func exchanges(t *testing.T, conn *pgx.Conn, b []byte, ready int) string {
 	t.Helper()
-	c := conn.PgConn().Conn()
+	c := rawOf(conn)
 	_ = c.SetDeadline(time.Now().Add(patience))
 	defer c.SetDeadline(time.Time{})
 	if _, err := c.Write(b); err != nil {
@@ -370,7 +370,7 @@ func TestLongStatementsUnderAPolicy(t *testing.T) {
 func TestTinyPiecesUnderAPolicy(t *testing.T) {
 	d := deploy(t)
 	conn, _ := d.under(readOnly)
-	c := conn.PgConn().Conn()
+	c := rawOf(conn)
 	b := wire.AppendQuery(nil, "select 1")
 	b = wire.AppendQuery(b, "drop table x")
 	b = appendParse(b, "s", "select 2", []byte{0, 0})

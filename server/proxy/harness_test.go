@@ -3,16 +3,19 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/domain"
 	"github.com/pgbeam/pulumi-pgbeam/server/localpg"
@@ -215,7 +218,25 @@ func (d *deployment) config(host, user, password, database string, query ...stri
 		c.TLSConfig = &tls.Config{InsecureSkipVerify: true}
 	}
 	c.Fallbacks = nil
+	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		readers.Store(w, r)
+		return pgproto3.NewFrontend(r, w)
+	}
 	return c
+}
+
+// readers are what the driver reads its connections with. Once a write was slow
+// it does so in the background, and what it has got then comes from there alone.
+var readers sync.Map
+
+// rawConn is a client's connection, to be spoken on past its driver.
+type rawConn struct{ *tls.Conn }
+
+func rawOf(conn *pgx.Conn) rawConn { return rawConn{conn.PgConn().Conn().(*tls.Conn)} }
+
+func (c rawConn) Read(b []byte) (int, error) {
+	r, _ := readers.Load(c.Conn)
+	return r.(io.Reader).Read(b)
 }
 
 func (d *deployment) as(l login) *pgx.ConnConfig {

@@ -244,13 +244,13 @@ func largePipelineInBothDirectionsAtOnce(t *testing.T, d *deployment) {
 // hijack takes the connection from a driver.
 func hijack(t testing.TB, conn *pgx.Conn) io.ReadWriteCloser {
 	t.Helper()
-	h, err := conn.PgConn().Hijack()
-	if err != nil {
+	raw := rawOf(conn)
+	if _, err := conn.PgConn().Hijack(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.Conn.Close() })
-	_ = h.Conn.SetDeadline(time.Now().Add(patience))
-	return h.Conn
+	t.Cleanup(func() { raw.Close() })
+	_ = raw.SetDeadline(time.Now().Add(patience))
+	return raw
 }
 
 func listenAndNotify(t *testing.T, d *deployment) {

@@ -100,7 +100,7 @@ func told(t *testing.T, conn *pgx.Conn, b []byte) string {
 		}
 		at += wire.HeaderSize + h.Body
 	}
-	c := conn.PgConn().Conn()
+	c := rawOf(conn)
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	defer c.SetDeadline(time.Time{})
 	if _, err := c.Write(b); err != nil {

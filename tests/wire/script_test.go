@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -148,6 +149,13 @@ func open(ctx context.Context, t target) (*wireConn, map[string]string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// The driver reads in the background once a write of its login was slow:
+	// what it has got then comes from its reader alone.
+	var in io.Reader
+	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		in = r
+		return pgproto3.NewFrontend(r, w)
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, nil, err
@@ -156,7 +164,7 @@ func open(ctx context.Context, t target) (*wireConn, map[string]string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &wireConn{Conn: raw.Conn, in: bufio.NewReaderSize(raw.Conn, 64<<10)}, raw.ParameterStatuses, nil
+	return &wireConn{Conn: raw.Conn, in: bufio.NewReaderSize(in, 64<<10)}, raw.ParameterStatuses, nil
 }
 
 // play runs a script at a target and returns every frame that came, by step.
