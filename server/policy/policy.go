@@ -92,7 +92,7 @@ type Decision struct {
 	// Syntax is set for a text that PostgreSQL's own parser rejects.
 	Syntax *SyntaxError
 	// Undefined is the SQLSTATE with which PostgreSQL itself refuses a name that
-	// is nowhere in the database: 42P01 of a relation, 42703 of a column. It is
+	// is nowhere in the database: 42P01 of a relation, 42703 of a column, 42704 of a type. It is
 	// empty where another answer would tell of what is hidden.
 	Undefined string
 

@@ -1,0 +1,125 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
+
+// harmlessCast permits casts that run no code but PostgreSQL's own and that of
+// a type's input and output. A string goes through the type's input; a number
+// is cast from a type of its own, and a parameter from what a client declares
+// it to be, which Parameters keeps to types whose casts are harmless.
+func (e *Engine) harmlessCast(s *statement, c *pg.TypeCast) bool {
+	names := stringsOf(c.TypeName.GetNames())
+	if len(names) == 0 {
+		return false
+	}
+	if v := c.Arg.GetAConst(); v != nil && (v.Isnull || v.GetSval() != nil) {
+		return true
+	}
+	if e.catalog == nil || len(e.catalog.Types) == 0 {
+		return true
+	}
+	found := false
+	for _, t := range e.types(names[len(names)-1]) {
+		found = true
+		target := e.base(t.OID)
+		for _, cast := range e.catalog.Casts {
+			if !cast.Native && e.base(cast.Target) == target && e.held(s).may(e.core(cast.Source), true) {
+				return false
+			}
+		}
+	}
+	return found
+}
+
+// checks says whether making a value of a type runs the code of somebody's
+// function: of a domain whose CHECK calls one, below arrays too.
+func (e *Engine) checks(oid uint32) bool {
+	for range 32 {
+		t := e.catalog.Types[oid]
+		switch {
+		case t.Checks:
+			return true
+		case t.Base != 0:
+			oid = t.Base
+		case t.Element != 0:
+			oid = t.Element
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// checkType refuses a type whose values cannot be made without such code: what
+// it reads would be told by whether it accepts a value.
+func (e *Engine) checkType(s *statement, n *pg.TypeName) *refusal {
+	names := stringsOf(n.Names)
+	if e.catalog == nil || len(names) == 0 {
+		return nil
+	}
+	name := names[len(names)-1]
+	known := e.types(name)
+	for _, t := range known {
+		if (len(names) == 1 || t.Schema == names[len(names)-2]) && e.checks(t.OID) {
+			return checkedType(strings.Join(names, "."))
+		}
+	}
+	if len(known) == 0 && !serials[name] && !s.made[name] {
+		return refuse("function_not_allowed", "Check the spelling and name the schema.",
+			"type %q is not known in this database, and this policy has rules about tables", strings.Join(names, ".")).undefinedName("42704")
+	}
+	return nil
+}
+
+// serials are written like types where a column is made, and are none.
+var serials = nameSet(`serial serial2 serial4 serial8 smallserial bigserial`)
+
+func checkedType(name string) *refusal {
+	return refuse("function_not_allowed", "Use the type below the domain.", "type %q checks its values with a function that is not one of PostgreSQL's own", name)
+}
+
+// firstOfUsers is the first object id that PostgreSQL gives to what users make.
+const firstOfUsers = 16384
+
+// Parameters says why parameters may not be of the types that a client
+// declares, by their object ids; nil when they may.
+func (e *Engine) Parameters(types []uint32) *Decision {
+	if e.catalog == nil || !e.ruled && !e.narrowed {
+		return nil
+	}
+	for _, oid := range types {
+		if e.checks(oid) {
+			return checkedType(e.catalog.Types[oid].Name).blocked(nil, 0)
+		}
+		if _, known := e.catalog.Types[oid]; !known && oid >= firstOfUsers {
+			return refuse("function_not_allowed", "Leave the type of the parameter out.", "a parameter is declared of a type that is not known in this database").
+				blocked(nil, 0).unresolvedIf(true)
+		}
+		core := e.core(oid)
+		if core != 0 && slices.ContainsFunc(e.catalog.Casts, func(c Cast) bool { return !c.Native && e.core(c.Source) == core }) {
+			return refuse("function_not_allowed", "Declare the parameter as text, or leave its type out.",
+				"casts of type %q call functions that are not PostgreSQL's own", e.catalog.Types[oid].Name).blocked(nil, 0)
+		}
+	}
+	return nil
+}
+
+// base is the type below arrays and domains.
+func (e *Engine) base(oid uint32) uint32 {
+	for range 32 {
+		t := e.catalog.Types[oid]
+		switch {
+		case t.Base != 0:
+			oid = t.Base
+		case t.Element != 0:
+			oid = t.Element
+		default:
+			return oid
+		}
+	}
+	return oid
+}
