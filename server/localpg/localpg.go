@@ -118,17 +118,24 @@ func start(ctx context.Context, o Options, freePort func() (int, error)) (*Serve
 			return nil, err
 		}
 	}
-	if o.Port != 0 {
-		return o.run(ctx, bin, dir, as)
-	}
-	// Somebody may take a free port before PostgreSQL does.
+	anyPort := o.Port == 0
 	for attempt := 1; ; attempt++ {
-		if o.Port, err = freePort(); err != nil {
-			return nil, err
+		if anyPort {
+			if o.Port, err = freePort(); err != nil {
+				return nil, err
+			}
 		}
 		s, err := o.run(ctx, bin, dir, as)
-		if err == nil || attempt == 5 || !strings.Contains(err.Error(), "Address already in use") {
+		switch {
+		case err == nil || attempt == 20:
 			return s, err
+		case anyPort && strings.Contains(err.Error(), "Address already in use"):
+			// Somebody took the free port before PostgreSQL did.
+		case strings.Contains(err.Error(), "shared memory block"):
+			// The sessions of a server that was killed are on their way out.
+			time.Sleep(250 * time.Millisecond)
+		default:
+			return nil, err
 		}
 	}
 }
