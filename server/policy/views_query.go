@@ -27,16 +27,44 @@ func (b *viewBody) from(view *Relation, fence bool) string {
 	return text + " (" + strings.Join(names, ", ") + ")"
 }
 
-// lockedViews refuses row locks where a view is replaced: they would be asked
-// of its groups and joins.
-func (a *analysis) lockedViews(s *statement) *refusal {
+// lockedViews refuses row locks on what is replaced by a view's definition:
+// they would be asked of its groups and joins.
+func (a *analysis) lockedViews(s *statement) (r *refusal) {
+	if !s.locks {
+		return nil
+	}
+	views := make(map[*pg.Node]use)
 	for _, u := range a.uses {
-		if s.locks && u.body != nil {
-			return refuse("row_filter_unsafe", "Lock rows of the tables themselves.",
-				"view %q shows rows of tables that have a row filter, and a statement that reads it takes no row locks", u.rangeVar.Relname)
+		if u.body != nil {
+			views[u.holder] = u
 		}
 	}
-	return nil
+	var look func(m proto.Message, locked bool)
+	look = func(m proto.Message, locked bool) {
+		switch n := m.(type) {
+		case *pg.Node:
+			if u, ok := views[n]; ok && locked && r == nil {
+				r = refuse("row_filter_unsafe", "Lock rows of the tables themselves.",
+					"view %q shows rows of tables that have a row filter, and none of them can be locked by way of it", u.rangeVar.Relname)
+			}
+		case *pg.SelectStmt:
+			locked = locked || len(n.LockingClause) > 0
+			eachChild(n, func(field string, child proto.Message) {
+				look(child, locked && (field == "FromClause" || field == "Larg" || field == "Rarg"))
+			})
+			return
+		case *pg.JoinExpr:
+			look(n.Larg, locked)
+			look(n.Rarg, locked)
+			if n.Quals != nil {
+				look(n.Quals, false)
+			}
+			return
+		}
+		eachChild(m, func(_ string, child proto.Message) { look(child, locked) })
+	}
+	look(s.node, false)
+	return r
 }
 
 // foreignRights says whether a view reads tables under row-level security by

@@ -16,6 +16,9 @@ func (p *profile) byHand() string {
 		fmt.Fprintf(&b, "DROP TABLE IF EXISTS %s CASCADE;\n", r.in(""))
 	}
 	for _, r := range relations {
+		if r.drawn {
+			continue
+		}
 		a := p.access(r)
 		inherits := r.parent != "" && !r.partition && p.access(named(r.parent)).usable()
 		if !a.usable() && !inherits {
@@ -25,15 +28,14 @@ func (p *profile) byHand() string {
 		for i, c := range r.columns {
 			list[i] = overwritten(r.name+"."+c.name, c.decl, a.masks[c.name]) + " AS " + c.name
 		}
-		where := "true"
-		for _, f := range a.filters {
-			where += " AND (" + f.Predicate + "\n)"
+		from, only := r.in("whole"), ""
+		if r.view != "" {
+			from = r.in("part")
 		}
-		only := ""
 		if r == docs {
 			only = "ONLY "
 		}
-		query := fmt.Sprintf("SELECT %s FROM %s%s AS %s WHERE %s", strings.Join(list, ", "), only, r.in("whole"), r.name, where)
+		query := fmt.Sprintf("SELECT %s FROM %s%s AS %s WHERE %s", strings.Join(list, ", "), only, from, r.name, a.visible())
 		if inherits {
 			fmt.Fprintf(&b, "CREATE TABLE %s () INHERITS (%s);\nINSERT INTO %s %s;\n", r.in(""), named(r.parent).in(""), r.in(""), query)
 		} else {

@@ -45,9 +45,10 @@ type relation struct {
 	suffix       string // of CREATE TABLE
 	parent       string // of a partition or inheritance child
 	partition    bool
-	view         string // its SELECT
-	reads        string // the relation that a view reads
-	mentions     []string
+	view         string   // its SELECT
+	reads        string   // the relation that a view reads
+	drawn        bool     // a view at random
+	bases        []string // what it reads
 }
 
 func (r *relation) has(name string) bool {
@@ -240,6 +241,12 @@ func create(prefix string) string {
 		}
 	}
 	for _, r := range relations {
+		if r.drawn {
+			if prefix == "" {
+				fmt.Fprintf(&b, "%s;\n", r.definition(prefix))
+			}
+			continue
+		}
 		if r.view != "" {
 			from := named(r.reads)
 			fmt.Fprintf(&b, "CREATE VIEW %s AS %s;\n", r.in(prefix), strings.ReplaceAll(r.view, "SCHEMA."+r.reads, from.in(prefix)))

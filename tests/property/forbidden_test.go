@@ -48,8 +48,8 @@ func (g *generator) forbidden() (s *statement, ok bool) {
 		s.refused = readOnly
 		t := g.table()
 		r := pick(g.draw, g.under.usable...).relation
-		s.sql = pick(g.draw, "SELECT 1 FROM "+t.text+" FOR UPDATE", "DELETE FROM "+r.in("")+" WHERE "+r.key[0]+" IS NOT NULL", "CREATE TABLE made (a int)",
-			"INSERT INTO "+r.in("")+" DEFAULT VALUES", "WITH w AS (DELETE FROM "+r.in("")+" WHERE "+r.key[0]+" IS NULL RETURNING 1) SELECT * FROM w", "SELECT 1 AS a INTO made")
+		s.sql = pick(g.draw, "SELECT 1 FROM "+t.text+" FOR UPDATE", "DELETE FROM "+r.in("")+" WHERE "+r.columns[0].name+" IS NOT NULL", "CREATE TABLE made (a int)",
+			"INSERT INTO "+r.in("")+" DEFAULT VALUES", "WITH w AS (DELETE FROM "+r.in("")+" WHERE "+r.columns[0].name+" IS NULL RETURNING 1) SELECT * FROM w", "SELECT 1 AS a INTO made")
 		return s, true
 	}
 	if s.sql == "" {
@@ -174,8 +174,11 @@ func (g *generator) unlisted() (string, *regexp.Regexp) {
 func (g *generator) heldByFilter() (string, *regexp.Regexp) {
 	for _, a := range g.under.usable {
 		r := a.relation
-		if len(a.filters) == 0 || r.view != "" {
+		if !a.filtered() || r.view != "" && !a.expanded {
 			continue
+		}
+		if a.expanded {
+			return pick(g.draw, "EXPLAIN SELECT 1 FROM "+r.in(""), "SELECT 1 FROM "+r.in("")+" TABLESAMPLE SYSTEM (100)"), filterHolds
 		}
 		choices := []string{"EXPLAIN SELECT 1 FROM " + r.in("")}
 		if g.under.AccessMode == "read_write" {

@@ -11,6 +11,9 @@ func (g *generator) table() *source { return g.tableOf(pick(g.draw, g.under.usab
 
 func (g *generator) tableOf(a *access) *source {
 	r := a.relation
+	if g.authored {
+		g.used[r.name] = true
+	}
 	s := &source{alias: g.alias(), table: true}
 	for _, c := range r.columns {
 		s.columns = append(s.columns, column{name: c.name, kind: c.kind, mask: a.masks[c.name], from: r, attr: c.name})
@@ -22,7 +25,7 @@ func (g *generator) tableOf(a *access) *source {
 	if r.schema != "public" || g.hidden[r.name] || g.chance(6) {
 		name = r.schema + "." + r.name
 	}
-	if r == docs && g.chance(3) {
+	if r == docs && g.chance(3) && !g.authored {
 		name = "ONLY " + name
 	}
 	switch n := g.below(8); {
@@ -32,7 +35,7 @@ func (g *generator) tableOf(a *access) *source {
 		if strings.HasPrefix(name, "public.") && g.chance(2) {
 			s.alias = name
 		}
-	case n == 6 && len(a.masks) == 0:
+	case n == 6 && len(a.masks) == 0 && len(r.columns) > 1:
 		s.text = name + " AS " + s.alias + "(a, b)"
 		s.columns[0].name, s.columns[1].name = "a", "b"
 		s.key = nil

@@ -81,7 +81,7 @@ func (g *generator) locking() (*statement, bool) {
 // tell a hidden value.
 func (g *generator) explained() (*statement, bool) {
 	t := g.table()
-	if len(g.under.access[t.columns[0].from.name].filters) > 0 {
+	if g.under.access[t.columns[0].from.name].filtered() {
 		return nil, false
 	}
 	list := []string{"1"}

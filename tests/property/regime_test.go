@@ -28,18 +28,15 @@ type regime struct {
 // enforce puts a policy in force and carries it out by hand.
 func (w *world) enforce(ctx context.Context, p *profile) (_ *regime, err error) {
 	r := &regime{profile: p, access: map[string]*access{}, secret: map[string]bool{}, traps: map[string][]string{}, shown: map[string]map[string]string{}}
+	if err := w.carryOut(p); err != nil {
+		return nil, err
+	}
 	for _, rel := range relations {
 		a := p.access(rel)
 		r.access[rel.name] = a
 		if a.usable() {
 			r.usable = append(r.usable, a)
 		}
-	}
-	if _, err := w.hand.must(p.byHand()); err != nil {
-		return nil, fmt.Errorf("carry out policy by hand: %w", err)
-	}
-	if _, err := w.hand.must("SET search_path = public"); err != nil {
-		return nil, err
 	}
 	if err := r.lookAround(w); err != nil {
 		return nil, err
@@ -85,6 +82,9 @@ func (r *regime) lookAround(w *world) error {
 		}
 	}
 	for _, rel := range relations {
+		if rel.drawn {
+			continue
+		}
 		whole = append(whole, "SELECT t::text FROM "+rel.in("whole")+" t")
 	}
 	visible := map[string]bool{}

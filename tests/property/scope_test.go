@@ -94,6 +94,9 @@ type generator struct {
 	// qualified: more is in sight than the scope says, so that every column
 	// needs its table's name.
 	qualified bool
+	// authored: what is made is the definition of a view; used is what it reads.
+	authored bool
+	used     map[string]bool
 }
 
 func newGenerator(d draw, under *regime) *generator {
@@ -158,6 +161,9 @@ func (sc *scope) alone(at located) bool {
 
 // row is a table of which the whole row may be referred to.
 func (g *generator) row(sc *scope) (*source, bool) {
+	if g.authored {
+		return nil, false
+	}
 	for _, s := range sc.sources {
 		if s.table && !anyMasked(s.columns) && !strings.Contains(s.alias, ".") && s.columns[0].name == s.columns[0].attr {
 			return s, true
@@ -196,7 +202,7 @@ func (g *generator) literal(k kind) string {
 	case octets:
 		return `'\x7a71'::bytea`
 	}
-	if g.chance(4) && g.parameters < 6 && value[0] != '(' {
+	if g.chance(4) && g.parameters < 6 && !g.authored && value[0] != '(' {
 		g.parameters++
 		value = valueFrom + value + valueTo
 	}

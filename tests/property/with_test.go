@@ -27,6 +27,9 @@ func (g *generator) with(outer *scope, depth int) string {
 // recursive walks from users to those they manage, or counts.
 func (g *generator) recursive(outer *scope, depth int) string {
 	if a := g.under.access[users.name]; a.usable() && a.masks["id"] == "" && a.masks["manager_id"] == "" && !g.hidden["users"] {
+		if g.authored {
+			g.used["users"] = true
+		}
 		w := "w" + g.alias()
 		q := &source{alias: w, columns: []column{{name: "id", kind: integer, from: users, attr: "id"}, {name: "boss", kind: integer}, {name: "who", kind: text, mask: a.masks["name"]}, {name: "far", kind: integer}}}
 		top := g.alias()

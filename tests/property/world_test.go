@@ -24,6 +24,7 @@ func newWorld(ctx context.Context) (_ *world, err error) {
 			w.close()
 		}
 	}()
+	relations = append(relations, drawViews(*seed)...)
 	if w.postgres, err = harness.StartPostgres(ctx, types+create("")); err != nil {
 		return nil, err
 	}
