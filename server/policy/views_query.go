@@ -136,7 +136,10 @@ func inSystem(names []*pg.Node) []*pg.Node {
 func (p *pinning) pin(m proto.Message) {
 	switch n := m.(type) {
 	case *pg.FuncCall:
-		n.Funcname = inSystem(n.Funcname)
+		// unnest of several arrays is PostgreSQL's own by its bare name alone.
+		if names := stringsOf(n.Funcname); len(n.Args) < 2 || !slices.Equal(names, []string{"unnest"}) {
+			n.Funcname = inSystem(n.Funcname)
+		}
 	case *pg.A_Expr:
 		switch n.Kind {
 		case pg.A_Expr_Kind_AEXPR_OP, pg.A_Expr_Kind_AEXPR_OP_ANY, pg.A_Expr_Kind_AEXPR_OP_ALL:

@@ -40,6 +40,7 @@ var shown = []struct{ name, definition, read string }{
 	{"distinct_on", "SELECT DISTINCT ON (tenant_id) tenant_id, item FROM orders ORDER BY tenant_id, amount DESC", "SELECT * FROM distinct_on"},
 	{"cases", "SELECT id, CASE item WHEN 'pen' THEN 'writes' ELSE nullif(item, 'cap') END AS does, item IS DISTINCT FROM 'pen' AS other, coalesce(user_id, 0) AS who FROM orders", "SELECT * FROM cases ORDER BY 1"},
 	{"series", "SELECT o.id, g FROM orders o, generate_series(1, 2) g, unnest(ARRAY['a', 'b']) WITH ORDINALITY AS x(l, i) WHERE i = g", "SELECT * FROM series ORDER BY 1, 2"},
+	{"several_arrays", "SELECT o.id, x.a, x.b, x.n FROM orders o, unnest(ARRAY[o.id, 1], ARRAY['p', o.item]) WITH ORDINALITY AS x(a, b, n)", "SELECT * FROM several_arrays ORDER BY 1, n"},
 	{"whole", "SELECT row_to_json(o.*) AS line, to_jsonb(o) ->> 'item' AS item FROM orders o", "SELECT line, item FROM whole ORDER BY item"},
 	{"counted_rows", "SELECT u.id, count(o) AS n FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY u.id", "SELECT * FROM counted_rows ORDER BY 1"},
 	{"partitions", "SELECT * FROM events", "SELECT * FROM partitions"},

@@ -128,3 +128,10 @@ func (w *world) carryOut(p *profile) error {
 	_, err := w.hand.must("SET search_path = public")
 	return err
 }
+
+// readsExpanded says whether a statement reads a view over filtered tables.
+func (r *regime) readsExpanded(sql string) bool {
+	return slices.ContainsFunc(r.usable, func(a *access) bool {
+		return a.expanded && regexp.MustCompile(`\b`+a.relation.name+`\b`).MatchString(sql)
+	})
+}
