@@ -165,7 +165,7 @@ func TestRandomStatementsAnswerAsIfNothingElseWereThere(t *testing.T) {
 		"writes that a filter does not hold":     n.Unheld*200 > n.Statements,
 		"some that fail for rows in sight":       n.Failed > 0,
 		"conditions that fail for hidden rows":   n.Traps*20 > n.Statements,
-		"views over filtered tables, one of ten": n.Views*10 > n.Statements,
+		"views over filtered tables, one of forty":    n.Views*40 > n.Statements,
 		"two rows for each":                      n.Rows > n.Statements*2,
 	} {
 		if !enough {
