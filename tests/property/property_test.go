@@ -157,16 +157,16 @@ func TestRandomStatementsAnswerAsIfNothingElseWereThere(t *testing.T) {
 	}
 	// A generator that makes nothing worth comparing would pass everything.
 	for what, enough := range map[string]bool{
-		"half of them permitted":                 n.Refused*2 < n.Statements,
-		"a tenth refused":                        n.Refused*10 > n.Statements,
-		"a third that give or change rows":       n.Telling*3 > n.Statements,
-		"writes, one of twenty":                  n.Writes*20 > n.Statements,
-		"writes held to a filter":                n.Held*100 > n.Statements,
-		"writes that a filter does not hold":     n.Unheld*200 > n.Statements,
-		"some that fail for rows in sight":       n.Failed > 0,
-		"conditions that fail for hidden rows":   n.Traps*20 > n.Statements,
-		"views over filtered tables, one of forty":    n.Views*40 > n.Statements,
-		"two rows for each":                      n.Rows > n.Statements*2,
+		"half of them permitted":                   n.Refused*2 < n.Statements,
+		"a tenth refused":                          n.Refused*10 > n.Statements,
+		"a third that give or change rows":         n.Telling*3 > n.Statements,
+		"writes, one of twenty":                    n.Writes*20 > n.Statements,
+		"writes held to a filter":                  n.Held*100 > n.Statements,
+		"writes that a filter does not hold":       n.Unheld*200 > n.Statements,
+		"some that fail for rows in sight":         n.Failed > 0,
+		"conditions that fail for hidden rows":     n.Traps*20 > n.Statements,
+		"views over filtered tables, one of forty": n.Views*40 > n.Statements,
+		"two rows for each":                        n.Rows > n.Statements*2,
 	} {
 		if !enough {
 			t.Errorf("want %s, of %+v", what, n)

@@ -135,3 +135,24 @@ func (r *regime) readsExpanded(sql string) bool {
 		return a.expanded && regexp.MustCompile(`\b`+a.relation.name+`\b`).MatchString(sql)
 	})
 }
+
+// learnBases asks PostgreSQL what the drawn views read: not all that was drawn
+// for them became part of them.
+func (w *world) learnBases() error {
+	for _, r := range relations {
+		if !r.drawn {
+			continue
+		}
+		a, err := w.truth.must(fmt.Sprintf(`SELECT DISTINCT CASE WHEN relname ~ '^[a-z_0-9]+$' THEN relname ELSE quote_ident(relname) END FROM pg_rewrite w
+			JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+			JOIN pg_class c ON c.oid = d.refobjid WHERE w.ev_class = '%s'::regclass AND c.oid <> w.ev_class`, r.in("")))
+		if err != nil {
+			return err
+		}
+		r.bases = nil
+		for _, row := range a.rows {
+			r.bases = append(r.bases, string(row[0]))
+		}
+	}
+	return nil
+}

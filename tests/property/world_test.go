@@ -45,6 +45,9 @@ func newWorld(ctx context.Context) (_ *world, err error) {
 	if _, err := w.truth.must("SET pgbeam.principal_type = 'agent'"); err != nil {
 		return nil, err
 	}
+	if err := w.learnBases(); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(w.postgres.AppURL())
 	if err != nil {
 		return nil, err
