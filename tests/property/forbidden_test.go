@@ -15,7 +15,7 @@ var (
 	notBuiltIn  = regexp.MustCompile(`is never permitted|not one of PostgreSQL's own`)
 	readOnly    = regexp.MustCompile(`read-only`)
 	never       = regexp.MustCompile(`^blocked by PgBeam policy: `)
-	filterHolds = regexp.MustCompile(`row filter|decides which rows`)
+	filterHolds = regexp.MustCompile(`row filter|decides? which rows`)
 )
 
 // forbidden is a statement with one thing that the policy does not permit,
@@ -174,6 +174,9 @@ func (g *generator) unlisted() (string, *regexp.Regexp) {
 func (g *generator) heldByFilter() (string, *regexp.Regexp) {
 	for _, a := range g.under.usable {
 		r := a.relation
+		if g.under.AccessMode == "read_write" && g.under.swayed(a) != nil && g.chance(2) {
+			return pick(g.draw, "DELETE FROM "+r.in("")+" WHERE "+r.key[0]+" = 1", "UPDATE "+r.in("")+" SET "+g.under.swayed(a)[0]+" = NULL WHERE "+r.key[0]+" = 1"), filterHolds
+		}
 		if !a.filtered() || r.view != "" && !a.expanded {
 			continue
 		}

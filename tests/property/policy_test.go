@@ -81,6 +81,28 @@ func (a *access) checkable() bool {
 	return true
 }
 
+// swayed are the columns of a table by which filters of others decide; none
+// where filters of its own keep what may be written to it among rows in sight.
+func (p *profile) swayed(a *access) []string {
+	var list []string
+	own := len(a.filters) > 0
+	for _, f := range p.Filters {
+		if !strings.Contains(f.Predicate, " FROM "+a.relation.name+" ") {
+			continue
+		}
+		for _, column := range f.columns {
+			if a.relation.has(column) {
+				list = append(list, column)
+				own = own && (a.filterReads(column) || slices.Equal(a.relation.key, []string{column}))
+			}
+		}
+	}
+	if own {
+		return nil
+	}
+	return list
+}
+
 // reads are the relations whose rules reading r is subject to.
 func (r *relation) below() []*relation {
 	list := r.family()
