@@ -3,11 +3,13 @@
 package policy
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 	wasm "github.com/wasilibs/go-pgquery"
+	"google.golang.org/protobuf/proto"
 )
 
 // Without C, the parser is PostgreSQL's compiled to WebAssembly. Who finds no
@@ -35,7 +37,27 @@ func parseTree(sql string) (*pg.ParseResult, error) {
 	return wasm.Parse(sql)
 }
 
+// maxUnpacked bounds how deep messages may lie within each other in a tree that
+// is put into words. Unpacking takes 448 bytes a level from a stack of 64 KiB
+// that nothing guards: what overflows it overwrites the parser's own data, for
+// every text that comes after. Reading a text takes no more than 11 KiB.
+const maxUnpacked = 128
+
+var errUnpackable = errors.New("it is nested too deeply to be rewritten")
+
+func deeper(m proto.Message, levels int) bool {
+	if levels == 0 {
+		return true
+	}
+	found := false
+	eachChild(m, func(_ string, child proto.Message) { found = found || deeper(child, levels-1) })
+	return found
+}
+
 func deparseTree(tree *pg.ParseResult) (string, error) {
+	if deeper(tree, maxUnpacked) {
+		return "", errUnpackable
+	}
 	busy := parsers()
 	busy <- struct{}{}
 	defer func() { <-busy }()

@@ -26,7 +26,7 @@ const (
 	maxView  = 64 << 10
 	maxViews = 256 << 10
 	// maxViewDepth bounds views of views.
-	maxViewDepth = 32
+	maxViewDepth = 12
 )
 
 // viewBody is a view's definition over filtered tables, or why there is none.
