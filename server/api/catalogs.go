@@ -51,9 +51,8 @@ func (s *catalogs) of(ctx context.Context, project string, d *store.Database) kn
 		Project: project, Database: d.ID, Role: d.Username,
 		Address: net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) + "/" + d.Name,
 	}
-	found, err := s.cache.Look(limited, key, func(ctx context.Context) (net.Conn, error) {
-		return s.dialer.Dial(ctx, project, s.target(*d))
-	})
+	dial := func(ctx context.Context) (net.Conn, error) { return s.dialer.Dial(ctx, project, s.target(*d)) }
+	found, err := s.cache.Handle(key, dial).Look(limited)
 	var refused *pool.Error
 	switch {
 	case err == nil:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
@@ -39,27 +40,55 @@ type Cache struct {
 // so that all others wait for that one.
 type entry struct {
 	reading chan struct{} // a lock that can be waited for with a context
+	asked   time.Time     // when somebody found no fresh one last; the cache's mu guards it
+
+	// fresh is what there is to answer without a look at anything else, nil
+	// when it is too old, expired, or could not be read.
+	fresh atomic.Pointer[policy.Catalog]
 
 	mu      sync.Mutex
 	catalog *policy.Catalog
 	digest  Digest
-	at      time.Time // when reading began
+	at      time.Time // when reading began, or failed
 	expired bool
 	err     error
-	asked   time.Time
 }
 
-// Get returns the catalog of a key, reading it when it is not there, too old
-// or expired. The same pointer means the same content. There is no answer
-// from a catalog that should have been read again and could not be.
-func (c *Cache) Get(ctx context.Context, k Key, dial Dial) (*policy.Catalog, error) {
-	return c.entry(k).get(ctx, dial, maxAge)
+// Handle is what one session asks for its catalog. Get and Look are for one
+// goroutine, Expire is for any.
+type Handle struct {
+	cache *Cache
+	key   Key
+	dial  Dial
+	entry *entry // the cache has it while it is fresh
+}
+
+// Handle returns a handle on a catalog. dial is for its key.
+func (c *Cache) Handle(k Key, dial Dial) *Handle { return &Handle{cache: c, key: k, dial: dial} }
+
+// Get returns the catalog, reading it when it is not there, too old or
+// expired. The same pointer means the same content. There is no answer from a
+// catalog that should have been read again and could not be. While it need not
+// be read, which every statement asks, that costs one atomic load.
+func (h *Handle) Get(ctx context.Context) (*policy.Catalog, error) {
+	if h.entry != nil {
+		if fresh := h.entry.fresh.Load(); fresh != nil {
+			return fresh, nil
+		}
+	}
+	return h.get(ctx, maxAge)
 }
 
 // Look is Get for a statement that names what the catalog does not know. It
 // reads again unless that was done a moment ago.
-func (c *Cache) Look(ctx context.Context, k Key, dial Dial) (*policy.Catalog, error) {
-	return c.entry(k).get(ctx, dial, unknownPause)
+func (h *Handle) Look(ctx context.Context) (*policy.Catalog, error) { return h.get(ctx, unknownPause) }
+
+// Expire notes that the schema of the database has changed, for all roles.
+func (h *Handle) Expire() { h.cache.Expire(h.key.Project, h.key.Database) }
+
+func (h *Handle) get(ctx context.Context, age time.Duration) (*policy.Catalog, error) {
+	h.entry = h.cache.entry(h.key)
+	return h.entry.get(ctx, h.dial, age)
 }
 
 // Expire notes that the schema of a database has changed, for all roles.
@@ -68,9 +97,7 @@ func (c *Cache) Expire(project, database string) {
 	defer c.mu.Unlock()
 	for k, e := range c.entries {
 		if k.Project == project && k.Database == database {
-			e.mu.Lock()
-			e.expired = true
-			e.mu.Unlock()
+			e.expire()
 		}
 	}
 }
@@ -85,28 +112,29 @@ func (c *Cache) entry(k Key) *entry {
 			c.entries = map[Key]*entry{}
 		}
 		for old, o := range c.entries {
-			if o.idle(now) {
+			if now.Sub(o.asked) > idleLife {
 				delete(c.entries, old)
 			}
 		}
-		e = &entry{reading: make(chan struct{}, 1), asked: now}
+		e = &entry{reading: make(chan struct{}, 1)}
 		c.entries[k] = e
 	}
+	e.asked = now
 	return e
 }
 
-func (e *entry) idle(now time.Time) bool {
+func (e *entry) expire() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return now.Sub(e.asked) > idleLife
+	e.expired = true
+	e.fresh.Store(nil)
 }
 
 // held returns what needs no reading; ok is false when it has to be read.
 func (e *entry) held(age time.Duration) (catalog *policy.Catalog, err error, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.asked = time.Now()
-	since := e.asked.Sub(e.at)
+	since := time.Since(e.at)
 	switch {
 	case e.err != nil && since < failurePause:
 		return nil, e.err, true
@@ -138,19 +166,33 @@ func (e *entry) get(ctx context.Context, dial Dial, age time.Duration) (*policy.
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err != nil && ctx.Err() != nil {
-		e.expired = true
-		return nil, err // the asker left; that says nothing about the server
-	}
-	e.at, e.err = begun, err
 	if err != nil {
-		e.at = time.Now()
+		e.fresh.Store(nil)
+		if ctx.Err() != nil {
+			e.expired = true // the asker left; that says nothing about the server
+		} else {
+			e.at, e.err = time.Now(), err
+		}
 		return nil, err
 	}
+	e.at, e.err = begun, nil
 	if e.catalog == nil || digest != e.digest {
 		e.catalog, e.digest = catalog, digest
 	}
+	if !e.expired {
+		e.fresh.Store(e.catalog)
+		time.AfterFunc(time.Until(begun.Add(maxAge)), func() { e.age(begun) })
+	}
 	return e.catalog, nil
+}
+
+// age ends the freshness of what was read at some time.
+func (e *entry) age(read time.Time) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.at.Equal(read) {
+		e.fresh.Store(nil)
+	}
 }
 
 func read(ctx context.Context, dial Dial) (*policy.Catalog, Digest, error) {

@@ -253,7 +253,7 @@ func TestCacheReadsOnceForAll(t *testing.T) {
 	seen := make([]*policy.Catalog, 20)
 	for i := range seen {
 		wg.Go(func() {
-			c, err := cache.Get(context.Background(), k, dial)
+			c, err := cache.Handle(k, dial).Get(context.Background())
 			if err != nil {
 				t.Error(err)
 			}
@@ -269,19 +269,20 @@ func TestCacheReadsOnceForAll(t *testing.T) {
 			t.Fatal("not all got the same catalog")
 		}
 	}
+	mine := cache.Handle(k, dial)
 	cache.Expire("p", "d")
-	if c, err := cache.Get(t.Context(), k, dial); err != nil || c != seen[0] || dials.Load() != 2 {
+	if c, err := mine.Get(t.Context()); err != nil || c != seen[0] || dials.Load() != 2 {
 		t.Fatalf("the same content is another catalog, or was not read again: %d, %v", dials.Load(), err)
 	}
 	cache.Expire("p", "other")
-	if _, err := cache.Get(t.Context(), k, dial); err != nil || dials.Load() != 2 {
+	if _, err := mine.Get(t.Context()); err != nil || dials.Load() != 2 {
 		t.Fatalf("another database's change read this one again: %v", err)
 	}
 	if _, err := conn.Exec(t.Context(), "create table b (n int)"); err != nil {
 		t.Fatal(err)
 	}
 	cache.Expire("p", "d")
-	c, err := cache.Get(t.Context(), k, dial)
+	c, err := mine.Get(t.Context())
 	if err != nil || c.Relations[policy.RelationName{Schema: "public", Name: "b"}] == nil || seen[0].Relations[policy.RelationName{Schema: "public", Name: "b"}] != nil {
 		t.Fatalf("the new table: %v", err)
 	}
@@ -292,21 +293,25 @@ func TestCacheAnswersNothingItCouldNotRead(t *testing.T) {
 	var cache Cache
 	k := Key{Project: "p", Database: "d"}
 	broken := errors.New("no way")
-	if _, err := cache.Get(t.Context(), k, dialer(name)); err != nil {
+	held := cache.Handle(k, dialer(name))
+	if _, err := held.Get(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	cache.Expire("p", "d")
 	fail := func(context.Context) (net.Conn, error) { return nil, broken }
-	if _, err := cache.Get(t.Context(), k, fail); !errors.Is(err, broken) {
+	if _, err := cache.Handle(k, fail).Get(t.Context()); !errors.Is(err, broken) {
 		t.Fatalf("an expired catalog that cannot be read: %v", err)
+	}
+	if _, err := held.Get(t.Context()); !errors.Is(err, broken) {
+		t.Fatalf("who had it before goes on with it: %v", err)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	other := Key{Project: "p", Database: "other"}
-	if _, err := cache.Get(gone, other, dialer(name)); err == nil {
+	if _, err := cache.Handle(other, dialer(name)).Get(gone); err == nil {
 		t.Fatal("a catalog for somebody who is gone")
 	}
-	if _, err := cache.Get(t.Context(), other, dialer(name)); err != nil {
+	if _, err := cache.Handle(other, dialer(name)).Get(t.Context()); err != nil {
 		t.Fatalf("the next one pays for who is gone: %v", err)
 	}
 }

@@ -3,22 +3,17 @@ package proxy
 import (
 	"bytes"
 	"encoding/binary"
-	"maps"
 	"slices"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 )
 
-// bind makes a portal of what a statement may be.
-func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
-	if !p.permitted() {
-		return false, false
-	}
-	p.catchUp()
-	list := p.statements.may(statement)
-	r := p.stillNamed(statement)
-	if r == nil && len(p.portals.byName) >= maxPortals && p.portals.get(string(portal)) == nil {
+// bind makes a portal of a statement that may be any of list, and returns what
+// is known of it then, nil when that was refused.
+func (p *enforcePump) bind(portal []byte, list []*prepared) *slot {
+	r := p.stillNamed(list)
+	if r == nil && len(p.portals.byName) >= maxPortals && p.portals.at(portal) == nil {
 		r = &wire.Report{
 			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many portals for one transaction under a policy",
 			Hint: "Close those that are not needed.",
@@ -26,12 +21,11 @@ func (p *enforcePump) bind(portal, statement []byte) (refused, alive bool) {
 	}
 	if r != nil {
 		p.refuse(wire.Parse, unstored, r)
-		return true, true
+		return nil
 	}
-	p.portals.set(string(portal), list...)
-	p.expect(reply{kind: wire.Bind})
-	p.note(wire.Bind)
-	return false, true
+	made := p.portals.set(string(portal), list...)
+	p.sending(reply{kind: wire.Bind})
+	return made
 }
 
 // bindRead is bind for rows with masked columns, of which those that are asked
@@ -42,7 +36,7 @@ func (p *enforcePump) bindRead(body []byte) error {
 		return errBody
 	}
 	list := p.statements.may(statement)
-	nulls, err := binaryColumns(body, p.masksOf(list))
+	nulls, err := binaryColumns(body, p.maskedOf(list))
 	if err != nil {
 		return err
 	}
@@ -56,11 +50,10 @@ func (p *enforcePump) bindRead(body []byte) error {
 			return err
 		}
 	}
-	if refused, alive := p.bind(portal, statement); refused || !alive {
-		return nil
+	if made := p.bind(portal, list); made != nil {
+		made.nulls = nulls
+		p.out = wire.AppendBody(p.out, wire.Bind, body)
 	}
-	p.portals.get(string(portal)).nulls = nulls
-	p.out = wire.AppendBody(p.out, wire.Bind, body)
 	return nil
 }
 
@@ -115,7 +108,7 @@ func resultFormats(bind []byte) (at int, err error) {
 }
 
 // binaryColumns are those among columns that a Bind asks for in binary.
-func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) {
+func binaryColumns(bind []byte, columns []int) ([]int, error) {
 	at, err := resultFormats(bind)
 	if err != nil {
 		return nil, err
@@ -131,7 +124,7 @@ func binaryColumns(bind []byte, columns map[int]policy.MaskKind) ([]int, error) 
 		return i < n && binary.BigEndian.Uint16(rest[2*i:]) == 1
 	}
 	var found []int
-	for _, i := range slices.Sorted(maps.Keys(columns)) {
+	for _, i := range columns {
 		if isBinary(i) {
 			found = append(found, i)
 		}

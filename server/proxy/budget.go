@@ -63,9 +63,9 @@ func (e *enforcer) charge(n int) *wire.Report {
 	}
 }
 
-// chargePortal is charge for the first Execute of a portal.
-func (e *enforcer) chargePortal(portal string, list []*prepared) *wire.Report {
-	s := e.portals.get(portal)
+// chargePortal is charge for the first Execute of a portal that may be any of
+// list. s is what is known of it.
+func (e *enforcer) chargePortal(s *slot, list []*prepared) *wire.Report {
 	if s == nil { // a cursor of SQL
 		return e.charge(1)
 	}

@@ -52,7 +52,7 @@ func (e *enforcer) checksNamed(name []byte) ([]*policy.Check, *wire.Report) {
 		return checksOf(list)
 	}
 	var all []*prepared
-	for _, s := range e.statements.byName {
+	for s := range e.statements.all {
 		all = append(all, s.may...)
 	}
 	return checksOf(all)
@@ -67,8 +67,8 @@ func (e *enforcer) fetchable() *wire.Report {
 	}
 	counts := e.ruling.profile.MaxAffectedRows > 0
 	writes := func(p *prepared) bool { return p.checks != nil || counts && p.part.counted }
-	for name, s := range e.portals.byName {
-		if name != "" && slices.ContainsFunc(s.may, writes) {
+	for s := range e.portals.all {
+		if s.name != "" && slices.ContainsFunc(s.may, writes) {
 			return &wire.Report{
 				Severity: wire.SeverityError, Code: codeNotSupported,
 				Message: "FETCH and MOVE are not supported under this policy while a named portal of a write is open",

@@ -116,6 +116,10 @@ func executes(typ byte) bool {
 func (s *session) note(typ byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.noteLocked(typ)
+}
+
+func (s *session) noteLocked(typ byte) {
 	for s.cancelling && runs(typ) && !s.over && s.ending.Load() == nil {
 		s.settled.Wait()
 	}

@@ -89,8 +89,7 @@ func (p *enforcePump) ownWatched(sql string, ends *tally) {
 		if typ == wire.Execute {
 			r.changes = ends
 		}
-		p.expect(r)
-		p.note(typ)
+		p.sending(r)
 		p.out = frame
 	}
 	// Closed first: where the last one failed, it is still there.
@@ -104,8 +103,7 @@ func (p *enforcePump) ownWatched(sql string, ends *tally) {
 // sync ends a batch of the proxy's.
 func (p *enforcePump) sync(r reply) {
 	r.kind = wire.Sync
-	p.expect(r)
-	p.note(wire.Sync)
+	p.sending(r)
 	p.out = wire.AppendBody(p.out, wire.Sync, nil)
 }
 

@@ -80,7 +80,7 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 		}
 		if p.skip && h.Type != wire.Sync && h.Type != wire.Terminate {
 			p.rest = discard
-			p.enter(h, data[done:])
+			p.scan.Enter(h)
 			done += wire.HeaderSize
 			continue
 		}
@@ -93,7 +93,7 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 		case wire.Query, wire.Parse, wire.Describe, wire.Close, wire.Execute:
 			switch {
 			case whole:
-				p.enter(h, data[done:])
+				p.scan.Enter(h)
 				p.scan.Skip(have)
 				if !p.frame(h.Type, have) {
 					return done, false
@@ -113,7 +113,7 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 			default:
 				p.typ, p.body, p.rest = h.Type, make([]byte, 0, h.Body), collect
 			}
-			p.enter(h, data[done:])
+			p.scan.Enter(h)
 			done += wire.HeaderSize
 		case wire.Bind:
 			portal, statement, ok := bindNames(have)
@@ -124,42 +124,42 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 				p.end(protocolViolation(errors.New("invalid names in bind message")))
 				return done, false
 			}
+			if !p.permitted() {
+				return done, false
+			}
+			p.catchUp()
 			list := p.statements.may(statement)
-			masks, hasCheck := p.masksOf(list), checked(list)
-			read := masks != nil || hasCheck
+			masks, hasCheck := len(p.maskedOf(list)) > 0, checked(list)
+			read := masks || hasCheck
 			if read && !whole && h.Body+wire.HeaderSize <= bufferSize {
 				return done, p.flush()
 			}
 			if read && !whole && h.Body <= maxExamined {
 				p.typ, p.body, p.rest = h.Type, make([]byte, 0, h.Body), collect
-				p.enter(h, data[done:])
+				p.scan.Enter(h)
 				done += wire.HeaderSize
 				continue
 			}
-			if masks != nil || hasCheck && whole {
+			if masks || hasCheck && whole {
 				if !whole {
 					p.end(fatal(codeTooComplex, "Send less in parameters.", "parameters of more than %d bytes for a statement with masked columns", maxExamined))
 					return done, false
 				}
-				p.enter(h, data[done:])
+				p.scan.Enter(h)
 				p.scan.Skip(have)
-				if !p.frame(h.Type, have) {
+				if !p.handle(h.Type, have) {
 					return done, false
 				}
 				done += wire.HeaderSize + h.Body
 				continue
 			}
-			refused, alive := p.bind(portal, statement)
-			if !alive {
-				return done, false
-			}
-			p.rest = passOn
-			if refused {
+			if p.bind(portal, list) == nil {
 				p.rest = discard
 			} else {
+				p.rest = passOn
 				p.out = append(p.out, data[done:done+wire.HeaderSize]...)
 			}
-			p.enter(h, data[done:])
+			p.scan.Enter(h)
 			done += wire.HeaderSize
 		case wire.FunctionCall:
 			if !p.permitted() || !p.paced() {
@@ -170,18 +170,18 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 				Message: "function call message is not supported under a policy", Hint: "Call the function in a SELECT.",
 			})
 			p.rest = discard
-			p.enter(h, data[done:])
+			p.scan.Enter(h)
 			done += wire.HeaderSize
 		case wire.Sync:
 			p.rest = discard
-			p.enter(h, data[done:])
+			p.scan.Enter(h)
 			done += wire.HeaderSize
 			p.endBatch()
 		default:
 			p.note(h.Type)
 			p.rest = passOn
 			p.out = append(p.out, data[done:done+wire.HeaderSize]...)
-			p.enter(h, data[done:])
+			p.scan.Enter(h)
 			done += wire.HeaderSize
 			if h.Type == wire.Terminate {
 				p.flush()
@@ -190,13 +190,6 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 		}
 	}
 	return done, p.flush()
-}
-
-// enter has the scanner begin the frame whose header was read already.
-func (p *enforcePump) enter(h wire.Header, b []byte) {
-	if _, _, err := p.scan.Next(b); err != nil {
-		panic(fmt.Sprintf("header %v was read before: %v", h, err))
-	}
 }
 
 func (p *enforcePump) flush() bool {
@@ -214,6 +207,11 @@ func (p *enforcePump) frame(typ byte, body []byte) bool {
 		return false
 	}
 	p.catchUp()
+	return p.handle(typ, body)
+}
+
+// handle is frame for one that is permitted to come.
+func (p *enforcePump) handle(typ byte, body []byte) bool {
 	var err error
 	switch typ {
 	case wire.Query:
@@ -256,7 +254,7 @@ func (p *enforcePump) query(body []byte) error {
 	case v.refused != nil:
 	case v.tagged("EXECUTE"):
 		name := []byte(v.Statements[0].Name)
-		if v.refused = p.stillNamed(name); v.refused == nil {
+		if v.refused = p.stillNamed(p.statements.may(name)); v.refused == nil {
 			v.runs, v.refused = p.checksNamed(name)
 		}
 	case v.tagged("PREPARE"):
@@ -305,8 +303,7 @@ func (p *enforcePump) ask(v verdict, r reply) {
 	if v.any(unbinds) {
 		sql, r.quiet = p.rebound(v)
 	}
-	p.expect(r)
-	p.note(wire.Query)
+	p.sending(r)
 	p.out = wire.AppendQuery(p.out, sql)
 }
 
@@ -345,8 +342,7 @@ func (p *enforcePump) parse(body []byte) error {
 	}
 	p.statements.set(string(name), made)
 	p.stands(v, text)
-	p.expect(reply{kind: wire.Parse})
-	p.note(wire.Parse)
+	p.sending(reply{kind: wire.Parse})
 	p.out = appendParse(p.out, string(name), v.sql, types)
 	return nil
 }
@@ -382,7 +378,8 @@ func (p *enforcePump) execute(body []byte) error {
 			return err
 		}
 	}
-	list := p.portals.may(portal)
+	at := p.portals.at(portal)
+	list := p.portals.means(at)
 	r := p.still(list)
 	if r == nil && list == nil {
 		r = p.stillAll() // a cursor of SQL is a portal as well
@@ -402,7 +399,7 @@ func (p *enforcePump) execute(body []byte) error {
 		r = ambiguous
 	}
 	if r == nil {
-		r = p.chargePortal(string(portal), list)
+		r = p.chargePortal(at, list)
 	}
 	if r != nil {
 		p.refuse(wire.Parse, unstored, r)
@@ -410,7 +407,10 @@ func (p *enforcePump) execute(body []byte) error {
 	}
 	p.altering(alters)
 	body = inWhole(body, checks)
-	next := reply{kind: wire.Execute, nulls: p.portals.nulls(string(portal)), rows: p.portalCap(string(portal), list), checks: checks}
+	next := reply{kind: wire.Execute, rows: p.portalCap(at, list), checks: checks}
+	if at != nil {
+		next.nulls = at.nulls
+	}
 	if len(list) > 0 {
 		next.notices = list[len(list)-1].notices
 	}
@@ -435,8 +435,7 @@ func (p *enforcePump) execute(body []byte) error {
 
 // runPortal sends an Execute.
 func (p *enforcePump) runPortal(body []byte, next reply) {
-	p.expect(next)
-	p.note(wire.Execute)
+	p.sending(next)
 	p.out = wire.AppendBody(p.out, wire.Execute, body)
 }
 
@@ -458,8 +457,7 @@ func (p *enforcePump) describe(body []byte) error {
 		p.refuse(wire.Parse, unstored, r)
 		return nil
 	}
-	p.expect(reply{kind: wire.Describe, checks: checks})
-	p.note(wire.Describe)
+	p.sending(reply{kind: wire.Describe, checks: checks})
 	p.out = wire.AppendBody(p.out, wire.Describe, body)
 	return nil
 }
@@ -474,8 +472,7 @@ func (p *enforcePump) close(body []byte) error {
 	} else {
 		p.statements.drop(string(name))
 	}
-	p.expect(reply{kind: wire.Close})
-	p.note(wire.Close)
+	p.sending(reply{kind: wire.Close})
 	p.out = wire.AppendBody(p.out, wire.Close, body)
 	return nil
 }
@@ -515,8 +512,7 @@ func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
 	}
 	p.refusals = append(p.refusals, standIn{p.counter, why})
 	p.mu.Unlock()
-	p.expect(reply{kind: typ})
-	p.note(typ)
+	p.sending(reply{kind: typ})
 	if typ == wire.Query {
 		p.out = wire.AppendQuery(p.out, p.marker+number)
 	} else {
@@ -524,11 +520,12 @@ func (p *enforcePump) refuse(typ byte, name string, why *wire.Report) {
 	}
 }
 
-// expect notes what an answer is to come for. Like note, it is called before
-// the frame is sent.
-func (p *enforcePump) expect(next reply) {
+// sending notes a frame that is about to go upstream, and what its answer is
+// to come for.
+func (p *enforcePump) sending(next reply) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.noteLocked(next.kind)
 	p.replies.sent(&p.ledger, next)
 }
 

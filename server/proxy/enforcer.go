@@ -21,8 +21,7 @@ import (
 // except where said.
 type enforcer struct {
 	of       *session
-	key      catalog.Key
-	dialer   catalog.Dial // for it
+	schema   *catalog.Handle
 	ground   ground
 	pathText string // of its path
 	subject  string // of budgets
@@ -60,16 +59,14 @@ func newEnforcer(s *session, db *store.Database, user string, g ground) *enforce
 	var nonce [8]byte
 	rand.Read(nonce[:])
 	e := &enforcer{
-		of: s,
-		key: catalog.Key{
-			Project: s.proj.id, Database: db.ID, Role: db.Username,
-			Address: net.JoinHostPort(db.Host, strconv.Itoa(db.Port)) + "/" + db.Name,
-		},
-		ground: g, pathText: strings.Join(g.path, "\x00"),
+		of: s, ground: g, pathText: strings.Join(g.path, "\x00"),
 		subject: subjectOf(s, db, user), local: s.posture.timeoutMs,
 		marker: "pgbeam_refused_" + hex.EncodeToString(nonce[:]) + "_",
 	}
-	e.dialer = e.dial
+	e.schema = s.srv.catalogs.Handle(catalog.Key{
+		Project: s.proj.id, Database: db.ID, Role: db.Username,
+		Address: net.JoinHostPort(db.Host, strconv.Itoa(db.Port)) + "/" + db.Name,
+	}, e.dial)
 	return e
 }
 
@@ -101,9 +98,9 @@ func (e *enforcer) current(look bool) (*engine, *wire.Report) {
 	if e.ruling.schema || look {
 		var err error
 		if look {
-			schema, err = e.of.srv.catalogs.Look(e.of.ctx, e.key, e.dialer)
+			schema, err = e.schema.Look(e.of.ctx)
 		} else {
-			schema, err = e.of.srv.catalogs.Get(e.of.ctx, e.key, e.dialer)
+			schema, err = e.schema.Get(e.of.ctx)
 		}
 		if err != nil {
 			e.of.srv.log.Warn("read catalog failed, statements are refused", "project", e.of.proj.id, "database", e.of.id.databaseID, "error", err)
@@ -267,7 +264,7 @@ func (e *enforcer) ready(status byte) {
 	if status != 'I' || !e.altered.Load() {
 		return
 	}
-	e.of.srv.catalogs.Expire(e.key.Project, e.key.Database)
+	e.schema.Expire()
 	if e.of.ledger.empty() {
 		e.altered.Store(false)
 	}
@@ -329,10 +326,10 @@ func (e *enforcer) cursorCap(limit int) *rowCap {
 	return e.fetched
 }
 
-// portalCap is the cap of what a portal gives, nil without one.
-func (e *enforcer) portalCap(portal string, list []*prepared) []*rowCap {
+// portalCap is the cap of what a portal gives that may be any of list, nil
+// without one. s is what is known of it.
+func (e *enforcer) portalCap(s *slot, list []*prepared) []*rowCap {
 	limit := e.ruling.profile.MaxRows
-	s := e.portals.get(portal)
 	switch {
 	case limit == 0:
 		return nil

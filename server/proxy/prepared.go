@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,10 +20,10 @@ type prepared struct {
 	charged bool // running it counts against a budget
 	part    part
 	unbinds bool
-	frees   *string                 // the statement that it deallocates, "" for all
-	masks   map[int]policy.MaskKind // of its rows' columns
-	checks  []*policy.Check         // one, where what it writes is checked; else nil
-	capped  bool                    // its rows count
+	frees   *string         // the statement that it deallocates, "" for all
+	masked  []int           // its rows' masked columns, in their order
+	checks  []*policy.Check // one, where what it writes is checked; else nil
+	capped  bool            // its rows count
 	notices []byte
 }
 
@@ -30,7 +31,7 @@ func (v verdict) prepared(text []byte, under *engine) *prepared {
 	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), notices: v.notices()}
 	if len(v.Statements) == 1 {
 		s := &v.Statements[0]
-		p.masks, p.checks, p.capped, p.part, p.charged, p.unbinds = s.Outputs, v.checks(), givesRows(s), partOf(s), chargeable(s), s.Unbinds
+		p.masked, p.checks, p.capped, p.part, p.charged, p.unbinds = slices.Sorted(maps.Keys(s.Outputs)), v.checks(), givesRows(s), partOf(s), chargeable(s), s.Unbinds
 		if deallocates(s) {
 			p.frees = &s.Name
 		}
@@ -49,11 +50,14 @@ const maxPrepared = 16 << 20
 type names struct {
 	batch   int // Syncs that were sent
 	byName  map[string]*slot
-	touched []string
+	unnamed slot // that of "", which is not in byName: most drivers use no other
+	touched []*slot
 	weight  int
 }
 
 type slot struct {
+	name    string
+	known   bool // it may stand for something
 	may     []*prepared
 	last    []*prepared // what the last message made of it; nil after Close
 	touched bool
@@ -77,52 +81,86 @@ func nameKey(name string) string {
 	return name
 }
 
-// set notes that a name is made to stand for what p says.
-func (n *names) set(name string, p ...*prepared) {
-	s := n.touch(name)
+// set notes that a name is made to stand for what p says, which is not changed
+// after.
+func (n *names) set(name string, p ...*prepared) *slot {
+	s, p := n.touch(name), slices.Clip(p)
 	s.last, s.nulls, s.rows, s.charged = p, nil, nil, false
+	before := len(s.may)
+	if before == 0 {
+		s.may = p
+	}
 	for _, one := range p {
-		if !slices.ContainsFunc(s.may, func(have *prepared) bool { return have == one }) {
+		if before > 0 {
+			if slices.Contains(s.may, one) {
+				continue
+			}
 			s.may = append(s.may, one)
-			n.weight += len(one.text)
 		}
-	}
-}
-
-// drop notes that a name is to stand for nothing.
-func (n *names) drop(name string) {
-	if n.get(name) != nil {
-		n.touch(name).last = nil
-	}
-}
-
-// get is what is known of a name, nil when nothing is.
-func (n *names) get(name string) *slot { return n.byName[nameKey(name)] }
-
-func (n *names) touch(name string) *slot {
-	name = nameKey(name)
-	s := n.byName[name]
-	if s == nil {
-		if n.byName == nil {
-			n.byName = map[string]*slot{}
-		}
-		s = &slot{}
-		n.byName[name] = s
-		n.weight += len(name) + 256
-	}
-	s.batch = n.batch
-	if !s.touched {
-		s.touched = true
-		n.touched = append(n.touched, name)
+		n.weight += len(one.text)
 	}
 	return s
 }
 
+// drop notes that a name is to stand for nothing.
+func (n *names) drop(name string) {
+	if n.at([]byte(name)) != nil {
+		n.touch(name).last = nil
+	}
+}
+
+// at is what is known of a name, nil when nothing is.
+func (n *names) at(name []byte) *slot {
+	if len(name) == 0 {
+		if n.unnamed.known {
+			return &n.unnamed
+		}
+		return nil
+	}
+	return n.byName[string(name[:min(len(name), maxName)])]
+}
+
+// all are those names that may stand for something.
+func (n *names) all(yield func(*slot) bool) {
+	if n.unnamed.known && !yield(&n.unnamed) {
+		return
+	}
+	for _, s := range n.byName {
+		if !yield(s) {
+			return
+		}
+	}
+}
+
+func (n *names) touch(name string) *slot {
+	s := n.at([]byte(name))
+	if s == nil {
+		s = &n.unnamed
+		if name != "" {
+			if n.byName == nil {
+				n.byName = map[string]*slot{}
+			}
+			s = &slot{name: nameKey(name)}
+			n.byName[s.name] = s
+		}
+		s.known = true
+		n.weight += s.weight()
+	}
+	s.batch = n.batch
+	if !s.touched {
+		s.touched = true
+		n.touched = append(n.touched, s)
+	}
+	return s
+}
+
+// weight is what a name takes, whatever it stands for.
+func (s *slot) weight() int { return len(s.name) + 256 }
+
 // settle is called when everything was answered. clean tells that no error
 // was among the answers: the last message about each name took effect.
 func (n *names) settle(clean bool) {
-	for _, name := range n.touched {
-		s := n.byName[name]
+	for _, s := range n.touched {
 		s.touched = false
 		if !clean {
 			continue
@@ -131,8 +169,9 @@ func (n *names) settle(clean bool) {
 			n.weight -= len(p.text)
 		}
 		if s.last == nil {
-			n.weight -= len(name) + 256
-			delete(n.byName, name)
+			n.weight -= s.weight()
+			delete(n.byName, s.name)
+			*s = slot{}
 			continue
 		}
 		s.may = s.last
@@ -146,11 +185,15 @@ func (n *names) settle(clean bool) {
 // clear forgets all names, and keeps the room that they took.
 func (n *names) clear() {
 	clear(n.byName)
+	n.unnamed = slot{}
 	n.touched, n.weight = n.touched[:0], 0
 }
 
-func (n *names) may(name []byte) []*prepared {
-	s := n.byName[string(name[:min(len(name), maxName)])]
+// may is what a name may stand for.
+func (n *names) may(name []byte) []*prepared { return n.means(n.at(name)) }
+
+// means is what the name of a slot may stand for. s may be nil.
+func (n *names) means(s *slot) []*prepared {
 	switch {
 	case s == nil:
 		return nil
@@ -158,14 +201,6 @@ func (n *names) may(name []byte) []*prepared {
 		return s.last
 	}
 	return s.may
-}
-
-// nulls are those of a portal.
-func (n *names) nulls(portal string) []int {
-	if s := n.get(portal); s != nil {
-		return s.nulls
-	}
-	return nil
 }
 
 // catchUp brings the names up to date with what the upstream has answered.
@@ -248,7 +283,7 @@ func (e *enforcer) stillAll() *wire.Report {
 	if refused := e.still(e.cursors); refused != nil {
 		return refused
 	}
-	for _, s := range e.portals.byName {
+	for s := range e.portals.all {
 		if refused := e.still(s.may); refused != nil {
 			return refused
 		}
@@ -256,14 +291,14 @@ func (e *enforcer) stillAll() *wire.Report {
 	return nil
 }
 
-// stillNamed is still for what a name stands for. A name that is not known here
-// may be known upstream by another spelling, and stand for any of them.
-func (e *enforcer) stillNamed(name []byte) *wire.Report {
-	list := e.statements.may(name)
+// stillNamed is still for a list that a statement's name may stand for. A name
+// that is not known here may be known upstream by another spelling, and stand
+// for any of them.
+func (e *enforcer) stillNamed(list []*prepared) *wire.Report {
 	if len(list) > 0 {
 		return e.still(list)
 	}
-	for _, s := range e.statements.byName {
+	for s := range e.statements.all {
 		if refused := e.still(s.may); refused != nil {
 			return refused
 		}
@@ -271,27 +306,20 @@ func (e *enforcer) stillNamed(name []byte) *wire.Report {
 	return nil
 }
 
-// masksOf are the masks of the columns of the rows that any of a list gives.
-func (e *enforcer) masksOf(list []*prepared) map[int]policy.MaskKind {
+// maskedOf are the masked columns of the rows that any of a list gives.
+func (e *enforcer) maskedOf(list []*prepared) []int {
 	if len(list) == 1 && !list[0].fetches {
-		return list[0].masks
+		return list[0].masked
 	}
-	var all map[int]policy.MaskKind
-	add := func(masks map[int]policy.MaskKind) {
-		for i, kind := range masks {
-			if all == nil {
-				all = map[int]policy.MaskKind{}
-			}
-			all[i] = kind
-		}
-	}
+	var all []int
 	for _, p := range list {
-		add(p.masks)
+		all = append(all, p.masked...)
 		if p.fetches { // which cursor it reads is not told: it may be any
 			for _, c := range e.cursors {
-				add(c.masks)
+				all = append(all, c.masked...)
 			}
 		}
 	}
-	return all
+	slices.Sort(all)
+	return slices.Compact(all)
 }

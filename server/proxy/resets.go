@@ -133,8 +133,8 @@ func (n *names) forget(name string) {
 		n.drop(name)
 		return
 	}
-	for name := range n.byName {
-		n.touch(name).last = nil
+	for s := range n.all {
+		n.touch(s.name).last = nil
 	}
 }
 

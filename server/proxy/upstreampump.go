@@ -150,23 +150,23 @@ func (p *upstreamPump) account() (done int, err error) {
 			done += n
 			continue
 		}
-		h, ok, _ := wire.ParseHeader(data[done:])
-		if ok && h.Type == wire.ReadyForQuery && h.Body != 1 {
-			return done, fmt.Errorf("message type %q of %d bytes", h.Type, h.Body)
-		}
-		hidden := ok && p.enforcer != nil && p.enforcer.replies.hides(h.Type)
-		wanted := ok && p.enforcer != nil && !hidden && p.enforcer.wants(h.Type)
-		if ok && len(data)-done < wire.HeaderSize+h.Body &&
-			(h.Type == wire.ReadyForQuery || wanted && wire.HeaderSize+h.Body <= bufferSize) {
-			break // it is needed whole, and the rest has room
-		}
-		h, ok, err := p.scan.Next(data[done:])
+		h, ok, err := wire.ParseHeader(data[done:])
 		if err != nil {
 			return done, err
 		}
 		if !ok {
 			break
 		}
+		if h.Type == wire.ReadyForQuery && h.Body != 1 {
+			return done, fmt.Errorf("message type %q of %d bytes", h.Type, h.Body)
+		}
+		hidden := p.enforcer != nil && p.enforcer.replies.hides(h.Type)
+		wanted := p.enforcer != nil && !hidden && p.enforcer.wants(h.Type)
+		if len(data)-done < wire.HeaderSize+h.Body &&
+			(h.Type == wire.ReadyForQuery || wanted && wire.HeaderSize+h.Body <= bufferSize) {
+			break // it is needed whole, and the rest has room
+		}
+		p.scan.Enter(h)
 		from := done
 		done += wire.HeaderSize
 		body := data[done:min(len(data), done+h.Body)]

@@ -17,6 +17,9 @@ func (s *Scanner) Skip(b []byte) int {
 	return n
 }
 
+// Enter enters the body of the frame at a boundary whose header h is.
+func (s *Scanner) Enter(h Header) { s.left = h.Body }
+
 // Next reads the header at the start of b, which must be at a boundary, and
 // enters its body; Skip leaves it. ok is false when b ends inside the header:
 // nothing has changed then, and the bytes must come again with more behind
@@ -24,7 +27,7 @@ func (s *Scanner) Skip(b []byte) int {
 func (s *Scanner) Next(b []byte) (h Header, ok bool, err error) {
 	h, ok, err = ParseHeader(b)
 	if ok {
-		s.left = h.Body
+		s.Enter(h)
 	}
 	return h, ok, err
 }
