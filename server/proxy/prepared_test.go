@@ -32,6 +32,33 @@ func TestLongNamesAreNotKept(t *testing.T) {
 	runtime.KeepAlive(&n)
 }
 
+// A portal is made of all that its statement may be, and both go on to change.
+func TestWhatAPortalMayBeIsItsOwn(t *testing.T) {
+	var statements, portals names
+	texts := map[string]*prepared{}
+	for _, text := range []string{"a", "b", "c", "d", "e"} {
+		texts[text] = &prepared{text: text}
+	}
+	for _, text := range []string{"a", "b", "c"} {
+		statements.set("s", texts[text])
+	}
+	statements.settle(false)
+	for _, portal := range []string{"", "p"} {
+		portals.set(portal, statements.may([]byte("s"))...)
+		portals.settle(true)
+		portals.set(portal, texts["d"])
+		statements.set("s", texts["e"])
+		portals.settle(false)
+		var may string
+		for _, p := range portals.may([]byte(portal)) {
+			may += p.text
+		}
+		if !strings.HasSuffix(may, "d") {
+			t.Fatalf("portal %q may be any of %q, and d is none of them", portal, may)
+		}
+	}
+}
+
 // Portals cost the upstream of one database, and the proxy of all.
 func TestPortalsOfATransactionAreBounded(t *testing.T) {
 	d := deploy(t)
