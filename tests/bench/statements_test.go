@@ -24,8 +24,8 @@ const (
 // BenchmarkStatements runs pgbench's SELECT straight to PostgreSQL, through
 // PgBouncer where it is installed, and through PgBeam, by turns, so that
 // whatever else the machine does falls on all. -benchtime=Nx sets the number
-// of rounds, of three turns each, BENCH_SECONDS how long a turn is. Everything but the straight
-// lane is TLS for the client, and plain behind.
+// of rounds, of six turns each, BENCH_SECONDS how long a turn is. Everything
+// but the straight lane is TLS for the client, and plain behind.
 func BenchmarkStatements(b *testing.B) {
 	seconds, turns := cmp.Or(os.Getenv("BENCH_SECONDS"), "1"), 0
 	postgres, err := harness.StartPostgres(b.Context())
@@ -42,7 +42,7 @@ func BenchmarkStatements(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		for range 3 {
+		for range 6 {
 			for _, m := range t.mixes {
 				for i := range t.lanes {
 					l := t.lanes[(i+turns)%len(t.lanes)]
