@@ -95,6 +95,14 @@ func unprivileged() (*account, error) {
 // dies; elsewhere the next Start ends it.
 func Start(ctx context.Context, o Options) (*Server, error) { return start(ctx, o, freePort) }
 
+const (
+	startAttempts = 60
+	// startPause times startAttempts is longer than a server's last session may
+	// stay: until PostgreSQL 14 the autovacuum launcher waits ten seconds for a
+	// statistics collector that is gone.
+	startPause = 250 * time.Millisecond
+)
+
 func start(ctx context.Context, o Options, freePort func() (int, error)) (*Server, error) {
 	bin, err := FindBinaries()
 	if err != nil {
@@ -127,13 +135,13 @@ func start(ctx context.Context, o Options, freePort func() (int, error)) (*Serve
 		}
 		s, err := o.run(ctx, bin, dir, as)
 		switch {
-		case err == nil || attempt == 20:
+		case err == nil || attempt == startAttempts:
 			return s, err
 		case anyPort && strings.Contains(err.Error(), "Address already in use"):
 			// Somebody took the free port before PostgreSQL did.
 		case strings.Contains(err.Error(), "shared memory block"):
 			// The sessions of a server that was killed are on their way out.
-			time.Sleep(250 * time.Millisecond)
+			time.Sleep(startPause)
 		default:
 			return nil, err
 		}
@@ -179,7 +187,7 @@ func (o Options) run(ctx context.Context, bin, dir string, as *account) (*Server
 }
 
 func initCluster(ctx context.Context, bin, dir, data string, o Options, as *account) error {
-	args := []string{"-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"}
+	args := []string{"-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"}
 	if o.Password == "" {
 		args = append(args, "--auth=trust")
 	} else {

@@ -9,7 +9,7 @@ import (
 // harmlessVolatile are the volatile built-in functions that tell or change
 // nothing a rule could be about.
 var harmlessVolatile = nameSet(`
-	pg_advisory_unlock_all random random_normal setseed gen_random_uuid uuidv4 uuidv7 clock_timestamp timeofday lastval
+	pg_advisory_unlock_all random random_normal setseed array_sample array_shuffle timezone gen_random_uuid uuidv4 uuidv7 clock_timestamp timeofday lastval
 	pg_is_in_recovery pg_database_size pg_relation_size pg_table_size pg_indexes_size pg_total_relation_size pg_tablespace_size
 	pg_partition_tree pg_partition_ancestors pg_blocking_pids pg_jit_available pg_collation_actual_version
 	pg_database_collation_actual_version pg_is_wal_replay_paused pg_current_wal_lsn pg_last_wal_receive_lsn

@@ -1,6 +1,10 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+
+	pg "github.com/pganalyze/pg_query_go/v6"
+)
 
 // reach is what a call may arrive at.
 type reach int
@@ -37,10 +41,16 @@ func (e *Engine) reach(s *statement, f functionRef) reach {
 			return reachForeign
 		}
 	}
-	if found == reachUnknown && e.typeCalled(f) {
+	if found == reachUnknown && (e.typeCalled(f) || extracts(f)) {
 		return reachBuiltin
 	}
 	return found
+}
+
+// extracts says whether a call is EXTRACT(… FROM …), which is no function of
+// that name until PostgreSQL 14.
+func extracts(f functionRef) bool {
+	return f.call.GetFuncformat() == pg.CoercionForm_COERCE_SQL_SYNTAX && slices.Equal(f.name, []string{"pg_catalog", "extract"})
 }
 
 // candidates are the overloads that take as many arguments as a call has:

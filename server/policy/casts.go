@@ -78,6 +78,34 @@ func (e *Engine) checkType(s *statement, n *pg.TypeName) *refusal {
 // serials are written like types where a column is made, and are none.
 var serials = nameSet(`serial serial2 serial4 serial8 smallserial bigserial`)
 
+// checkInput looks at what PostgreSQL 16 has for trying a cast to a type that a
+// text names.
+func (e *Engine) checkInput(s *statement, f functionRef) *refusal {
+	name := f.name[len(f.name)-1]
+	if name != "pg_input_is_valid" && name != "pg_input_error_info" {
+		return nil
+	}
+	if args := f.call.GetArgs(); len(args) == 2 {
+		if t := typeNamed(args[1].GetAConst().GetSval().GetSval()); t != nil {
+			return e.checkType(s, t)
+		}
+	}
+	return refuse("function_not_allowed", "Name the type in a literal.", "the type that %q is asked about cannot be told", name)
+}
+
+// typeNamed is the type that a text names, nil where it is none.
+func typeNamed(text string) *pg.TypeName {
+	tree, err := parse("SELECT NULL::" + text)
+	if err != nil || len(tree.Stmts) != 1 {
+		return nil
+	}
+	targets := tree.Stmts[0].GetStmt().GetSelectStmt().GetTargetList()
+	if len(targets) != 1 {
+		return nil
+	}
+	return targets[0].GetResTarget().GetVal().GetTypeCast().GetTypeName()
+}
+
 func checkedType(name string) *refusal {
 	return refuse("function_not_allowed", "Use the type below the domain.", "type %q checks its values with a function that is not one of PostgreSQL's own", name)
 }

@@ -16,6 +16,11 @@ func (e *Engine) checkFunctions(s *statement) *refusal {
 	if !e.ruled && !e.narrowed {
 		return nil
 	}
+	for _, f := range s.functions {
+		if r := e.checkInput(s, f); r != nil {
+			return r
+		}
+	}
 	for _, name := range s.keywords {
 		if !e.keyword(name) {
 			return refuse("function_not_allowed", functionHint, "function %q is not one of PostgreSQL's own", name)
@@ -106,7 +111,7 @@ func (e *Engine) typeCalled(f functionRef) bool {
 // functions and operators.
 func (e *Engine) builtinOnly(s *statement) bool {
 	for _, f := range s.functions {
-		if r := e.reach(s, f); r == reachForeign || r == reachUnknown || dangerous(f.name[len(f.name)-1]) {
+		if r := e.reach(s, f); r == reachForeign || r == reachUnknown || dangerous(f.name[len(f.name)-1]) || e.checkInput(s, f) != nil {
 			return false
 		}
 	}

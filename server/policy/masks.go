@@ -23,7 +23,12 @@ func renameRefusal() *refusal {
 		"a list of column names after an alias may not rename a masked column by its position")
 }
 
-func unresolved() *refusal {
+// unresolved refuses a reference that nothing in sight answers to.
+func unresolved(fields []string) *refusal {
+	if rowsOfWrites[fields[0]] {
+		return refuse("statement_not_allowed", "Name the columns alone, without old or new.",
+			"%q is no table in sight, and the row before or after a write may not be named under rules about tables", fields[0])
+	}
 	return refuse("function_not_allowed", "Check the spelling, and call functions as name(argument).",
 		"a name is no column of the tables in sight, and would be taken for a function call").undefinedName("42703")
 }

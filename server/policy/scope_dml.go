@@ -225,6 +225,7 @@ func (a *analysis) merge(n *pg.MergeStmt, outer *namespace) shape {
 			a.expr(v, scope, inExpression)
 		}
 	}
+	scope.items = append(source.items[:len(source.items):len(source.items)], item)
 	return a.returns(&n.ReturningList, scope)
 }
 
@@ -232,7 +233,7 @@ func (a *analysis) merge(n *pg.MergeStmt, outer *namespace) shape {
 // written out, so that each can be replaced.
 func (a *analysis) returns(list *[]*pg.Node, scope *namespace) shape {
 	var flat []*pg.Node
-	expanded := false
+	expanded, whole := false, false
 	for _, n := range *list {
 		fields, star := columnFields(n.GetResTarget().GetVal().GetColumnRef())
 		if !star {
@@ -256,11 +257,11 @@ func (a *analysis) returns(list *[]*pg.Node, scope *namespace) shape {
 			flat = append(flat, n)
 			continue
 		}
-		expanded = true
+		expanded, whole = true, whole || len(fields) == 0
 		flat = append(flat, a.writeOut(items)...)
 	}
 	if expanded {
-		if len(scope.items) > 1 && !plainStar(scope) {
+		if whole && len(scope.items) > 1 && !plainStar(scope) {
 			a.refuse(maskRefusal(inExpression, "RETURNING * over several tables; list the columns"))
 			return shape{open: true}
 		}

@@ -102,7 +102,7 @@ func (a *analysis) reference(n *pg.ColumnRef, ns *namespace, p place) {
 			return
 		}
 		if item := ns.itemAnywhere(fields); item == nil {
-			a.refuse(unresolved())
+			a.refuse(unresolved(fields))
 		} else if item.masked() {
 			a.refuse(maskRefusal(p, "a whole row"))
 		}
@@ -126,7 +126,7 @@ func (a *analysis) reference(n *pg.ColumnRef, ns *namespace, p place) {
 	case m.known && m.mask != "":
 		a.refuse(maskRefusal(p, quoted(fields[len(fields)-1])))
 	case !m.known && !systemColumns[fields[len(fields)-1]] && (!m.unsure || rowsOfWrites[fields[0]]):
-		a.refuse(unresolved())
+		a.refuse(unresolved(fields))
 	}
 }
 

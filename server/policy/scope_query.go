@@ -290,7 +290,7 @@ func (a *analysis) star(fields []string, ns *namespace) shape {
 	} else if item := ns.itemAnywhere(fields); item != nil {
 		s = item.shape
 	} else {
-		a.refuse(unresolved())
+		a.refuse(unresolved(fields))
 		return shape{open: true}
 	}
 	if s.open && s.masked() && a.rules.catalog != nil {

@@ -236,8 +236,8 @@ func TestAnAttributeIsNoFunctionOfARow(t *testing.T) {
 		{"SELECT u.to_json FROM users u", "function_not_allowed", ""},
 		{"SELECT (SELECT u.id FROM users u LIMIT 1), u.label FROM json_populate_record(NULL::plain, '{\"label\": \"x\"}') u", "ok", "1,x"},
 		{"SELECT (SELECT p.label FROM users u WHERE u.id = 1) FROM plain p ORDER BY p.id", "ok", "one; two; three"},
-		{"UPDATE users SET note = 'x' FROM json_populate_record(NULL::plain, '{}') f WHERE users.id = 1 RETURNING old", "function_not_allowed", ""},
-		{"UPDATE users SET note = 'x' FROM json_populate_record(NULL::plain, '{}') f WHERE users.id = 1 RETURNING (new).email", "function_not_allowed", ""},
-		{"UPDATE users SET note = 'x' WHERE users.id = 1 RETURNING old.email", "function_not_allowed", ""},
+		{"UPDATE users SET note = 'x' FROM json_populate_record(NULL::plain, '{}') f WHERE users.id = 1 RETURNING old", "statement_not_allowed", ""},
+		{"UPDATE users SET note = 'x' FROM json_populate_record(NULL::plain, '{}') f WHERE users.id = 1 RETURNING (new).email", "statement_not_allowed", ""},
+		{"UPDATE users SET note = 'x' WHERE users.id = 1 RETURNING old.email", "statement_not_allowed", ""},
 	})
 }

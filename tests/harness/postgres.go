@@ -23,6 +23,7 @@ import (
 type Postgres struct {
 	*localpg.Server
 	Database, Username, AppPassword string
+	Version                         int // of PostgreSQL: 15 is 15.x
 	dir                             string
 }
 
@@ -60,6 +61,9 @@ func (p *Postgres) fill(ctx context.Context, sql []string) error {
 			return fmt.Errorf("connect to PostgreSQL: %w", err)
 		}
 		defer conn.Close(context.WithoutCancel(ctx))
+		if err := conn.QueryRow(ctx, "select current_setting('server_version_num')::int / 10000").Scan(&p.Version); err != nil {
+			return fmt.Errorf("ask for PostgreSQL's version: %w", err)
+		}
 		for _, s := range statements {
 			if _, err := conn.Exec(ctx, s, pgx.QueryExecModeSimpleProtocol); err != nil {
 				return fmt.Errorf("run %.60q: %w", s, err)

@@ -87,7 +87,7 @@ func access() []group {
 			allow(`update tenants set name = upper(name) where id <= 2`, ``).tagged("UPDATE 2").leaving(`select name from tenants order by id`, `ACME; BOLT; core`),
 			allow(`delete from lines where order_id = 10`, ``).tagged("DELETE 2").leaving(`select count(*) from lines`, `3`),
 			allow(`merge into products p using (values (1, 9.99), (7, 1.00)) v(id, price) on p.id = v.id when matched then update set price = v.price when not matched then insert values (v.id, 'new', v.price)`, ``).
-				tagged("MERGE 2").leaving(`select id, price from products where id in (1, 7) order by id`, `1|9.99; 7|1.00`),
+				tagged("MERGE 2").leaving(`select id, price from products where id in (1, 7) order by id`, `1|9.99; 7|1.00`).since(15),
 			allow(`insert into products values (1, 'pen', 3) on conflict (id) do update set price = excluded.price returning price`, `3.00`).tagged("INSERT 0 1").leaving(`select price from products where id = 1`, `3.00`),
 			allow(`with d as (delete from lines where order_id = 11 returning sku) select * from d`, `i1`).leaving(`select count(*) from lines`, `4`),
 			allow(`select name from tenants where id = 1 for update`, `acme`),

@@ -19,6 +19,7 @@ func topics() map[string][]group {
 		"caps":       slices.Concat(caps(), writeCaps(), budgets()),
 		"migrations": migrations(),
 		"wire":       wire(),
+		"versions":   versions(),
 	}
 }
 

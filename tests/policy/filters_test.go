@@ -143,7 +143,7 @@ func filtering() []group {
 			filtered(`update products p set price = 1 from orders o where p.name = o.item and 10 / o.qty > 4`, ``).tagged("UPDATE 2").leaving(`select sum(price) from products`, `2.00`),
 			filtered(`delete from lines where 1 / (qty - 5) < 9`, ``).tagged("DELETE 3").leaving(`select count(*) from lines`, `2`),
 			filtered(`delete from lines l using orders o where o.id = l.order_id and 10 / o.qty > 4 and 1 / (l.qty - 5) < 9`, ``).tagged("DELETE 3").leaving(`select count(*) from lines`, `2`),
-			filtered(`merge into products p using orders o on p.name = o.item and 1 / o.qty >= 0 when matched then update set price = 1`, ``).tagged("MERGE 3").leaving(`select sum(price) from products`, `3.00`),
+			filtered(`merge into products p using orders o on p.name = o.item and 1 / o.qty >= 0 when matched then update set price = 1`, ``).tagged("MERGE 3").leaving(`select sum(price) from products`, `3.00`).since(15),
 			filtered(`insert into products select id, item || 1 / qty, 1 from orders where 10 / qty > 2`, ``).tagged("INSERT 0 2").leaving(`select name from products where id > 9 order by id`, `pen0; ink1`),
 			filtered(`insert into products values (1, 'pen', 1) on conflict (id) do update set price = 3 where exists (select from orders o where 1 / o.qty > 0) returning price`, `3.00`).tagged("INSERT 0 1").leaving(`select price from products where id = 1`, `3.00`),
 		}},

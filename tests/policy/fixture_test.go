@@ -53,6 +53,13 @@ create function is_address(t text) returns boolean language sql stable as 'selec
 create domain address as text check (is_address(value));
 create procedure close_order(n int) language sql as 'update orders set state = ''paid'' where id = n';
 
+do $$ begin
+  -- Computed when they are read since PostgreSQL 18, which is its default then.
+  execute 'create table contacts (id int primary key, phone text, digits text generated always as (replace(phone, ''-'', '''')) '
+    || case when current_setting('server_version_num')::int >= 180000 then '' else 'stored' end || ')';
+end $$;
+create view dialled as select id, digits, length(digits) as n from contacts;
+
 create schema hr;
 create table hr.payroll (user_id int primary key, iban text, amount numeric(12,2));
 create table hr.users (id int primary key, nickname text);
@@ -68,7 +75,7 @@ set client_min_messages = warning;
 drop schema scratch cascade;
 create schema scratch;
 delete from lines; delete from orders; delete from users; delete from tenants; delete from products; delete from keys;
-delete from "Customer Cards"; delete from events; delete from notes; delete from hr.payroll; delete from hr.users;
+delete from "Customer Cards"; delete from events; delete from notes; delete from contacts; delete from hr.payroll; delete from hr.users;
 alter sequence tickets restart;
 insert into tenants values (1, 'acme', 'team'), (2, 'bolt', 'free'), (3, 'core', 'scale');
 insert into users values
@@ -87,6 +94,7 @@ insert into "Customer Cards" values (1, 'mark-card-4111', 'ann'), (2, 'mark-card
 insert into events values (1, 1, 'login'), (2, 1, 'logout'), (3, 2, 'mark-event-bolt'), (4, 3, 'mark-event-core');
 insert into notes values (1, 'ann', 'mark-note-ann'), (2, 'bob', 'mark-note-bob');
 insert into old_notes values (3, 'cyd', 'mark-note-old', 'mark-reason-old');
+insert into contacts values (1, 'mark-5550100001'), (2, 'mark-5550100002');
 insert into hr.payroll values (1, 'mark-iban-1', 6550001.00), (2, 'mark-iban-2', 6550002.00);
 insert into hr.users values (1, 'mark-nick-ann');
 `
@@ -95,7 +103,7 @@ insert into hr.users values (1, 'mark-nick-ann');
 const filled = `refresh materialized view cards`
 
 // tables are all that hold rows of the fixture.
-var tables = strings.Fields(`tenants users orders lines products keys "Customer_Cards" events notes hr.payroll hr.users`)
+var tables = strings.Fields(`tenants users orders lines products keys "Customer_Cards" events notes contacts hr.payroll hr.users`)
 
 // statement is the SQL name of a table in tables.
 func statement(table string) string { return strings.ReplaceAll(table, "_", " ") }

@@ -140,7 +140,7 @@ func masking() []group {
 			masked(`update users set tenant_id = 77 where id = 1`, ``).fails("23503", "users_tenant_id_fkey"),
 			masked(`update users set badge = null where id = 2 returning id`, `2`).tagged("UPDATE 1").leaving(`select badge from users where id = 2`, `∅`),
 			masked(`insert into keys values (1, 'again', 'v') on conflict (id) do update set label = excluded.label returning id, value`, `1|[redacted]`).tagged("INSERT 0 1").leaving(`select label from keys where id = 1`, `again`),
-			masked(`merge into keys k using (values (2, 'merged')) v(id, label) on k.id = v.id when matched then update set label = v.label`, ``).tagged("MERGE 1").leaving(`select label, value from keys where id = 2`, `merged|mark-key-test`),
+			masked(`merge into keys k using (values (2, 'merged')) v(id, label) on k.id = v.id when matched then update set label = v.label`, ``).tagged("MERGE 1").leaving(`select label, value from keys where id = 2`, `merged|mark-key-test`).since(15),
 			allow(`insert into products values (9, 'new', 1)`, ``).tagged("INSERT 0 1").leaving(`select name from products where id = 9`, `new`),
 
 			refused(`masked_column_expression`, `update users set name = email where id = 1`, `inside an expression: "email"`),

@@ -31,6 +31,7 @@ type scenario struct {
 	undo   string
 	option string // "options" of the connection string
 	fresh  bool   // with a credential that nobody has used
+	first  int    // version of PostgreSQL that has what it is about; 0 is any
 
 	// dry is what the evaluation without a database says where it is another.
 	dryVerdict, dryRule string
@@ -71,6 +72,9 @@ func (c scenario) then(sql string) scenario           { c.after = sql; return c 
 func (c scenario) on(setup, undo string) scenario     { c.setup, c.undo = setup, undo; return c }
 func (c scenario) connecting(options string) scenario { c.option = options; return c }
 func (c scenario) firstUse() scenario                 { c.fresh = true; return c }
+
+// since says which version of PostgreSQL has what a case is about.
+func (c scenario) since(version int) scenario { c.first = version; return c }
 
 // leaving says what a query straight to PostgreSQL gives after the statement.
 func (c scenario) leaving(query, rows string) scenario { c.leaves = [2]string{query, rows}; return c }

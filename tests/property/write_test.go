@@ -50,7 +50,7 @@ func (g *generator) writing() (*statement, bool) {
 		s.sql, s.columns = g.delete(a)
 	case verb == 2 && g.insertable(a):
 		s.sql, s.columns = g.insert(s.write)
-	case verb == 3 && g.insertable(a) && len(a.filters) == 0:
+	case verb == 3 && g.insertable(a) && len(a.filters) == 0 && the.postgres.Version >= 15:
 		s.sql = g.merge(s.write)
 		return s, s.sql != ""
 	default:

@@ -115,7 +115,7 @@ func TestRandomPipelinesGiveTheSameFrames(t *testing.T) {
 				if err != nil {
 					rt.Fatalf("%s: %v\n%s", at.name, err, listing(messages))
 				}
-				if d := difference(want, got); d != "" {
+				if d := departure(at, want, got); d != "" {
 					rt.Fatalf("%s departs from PostgreSQL in %s\n%s", at.name, d, listing(messages))
 				}
 			})
