@@ -152,12 +152,18 @@ FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_langu
 		b.catalog.Functions[fn.RelationName] = append(b.catalog.Functions[fn.RelationName], fn)
 	}},
 	{`SELECT t.oid, n.nspname, t.typname, t.typcategory, t.typbasetype, CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END,
+	CASE t.typtype
+		WHEN 'c' THEN (SELECT string_agg(a.atttypid::text, ' ' ORDER BY a.attnum) FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384)
+		WHEN 'r' THEN (SELECT r.rngsubtype::text FROM pg_range AS r WHERE r.rngtypid = t.oid AND r.rngsubtype >= 16384)
+		-- The range below a multirange, which has no column to tell it in PostgreSQL 13.
+		WHEN 'm' THEN (SELECT d.refobjid::text FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i' AND t.oid >= 16384)
+	END,
 	t.typtype = 'd' AND EXISTS (SELECT FROM pg_constraint AS k JOIN pg_depend AS d ON d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
 		LEFT JOIN pg_operator AS o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid
 		JOIN pg_proc AS p ON p.oid = CASE d.refclassid WHEN 'pg_proc'::regclass THEN d.refobjid ELSE o.oprcode END JOIN pg_language AS l ON l.oid = p.prolang
 		WHERE k.contypid = t.oid AND NOT ` + compiled + `)
-FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE ` + others + ` ORDER BY t.oid`, 7, func(b *builder, f *fields) {
-		t := policy.TypeInfo{OID: f.oid(), Schema: f.text(), Name: f.text(), Category: f.letter(), Base: f.oid(), Element: f.oid(), Checks: f.flag()}
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE ` + others + ` ORDER BY t.oid`, 8, func(b *builder, f *fields) {
+		t := policy.TypeInfo{OID: f.oid(), Schema: f.text(), Name: f.text(), Category: f.letter(), Base: f.oid(), Element: f.oid(), Parts: f.oids(), Checks: f.flag()}
 		b.catalog.Types[t.OID] = t
 	}},
 	{`SELECT n.nspname, o.oprname, o.oprleft, o.oprright, o.oprresult, ` + compiled + `

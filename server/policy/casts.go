@@ -36,22 +36,18 @@ func (e *Engine) harmlessCast(s *statement, c *pg.TypeCast) bool {
 }
 
 // checks says whether making a value of a type runs the code of somebody's
-// function: of a domain whose CHECK calls one, below arrays too.
-func (e *Engine) checks(oid uint32) bool {
-	for range 32 {
-		t := e.catalog.Types[oid]
-		switch {
-		case t.Checks:
-			return true
-		case t.Base != 0:
-			oid = t.Base
-		case t.Element != 0:
-			oid = t.Element
-		default:
-			return false
-		}
+// function: of a domain whose CHECK calls one, inside arrays, composites and
+// ranges too.
+func (e *Engine) checks(oid uint32) bool { return e.checksBelow(oid, map[uint32]bool{}) }
+
+func (e *Engine) checksBelow(oid uint32, seen map[uint32]bool) bool {
+	if oid == 0 || seen[oid] {
+		return false
 	}
-	return true
+	seen[oid] = true
+	t := e.catalog.Types[oid]
+	return t.Checks || e.checksBelow(t.Base, seen) || e.checksBelow(t.Element, seen) ||
+		slices.ContainsFunc(t.Parts, func(part uint32) bool { return e.checksBelow(part, seen) })
 }
 
 // checkType refuses a type whose values cannot be made without such code: what
@@ -78,11 +74,16 @@ func (e *Engine) checkType(s *statement, n *pg.TypeName) *refusal {
 // serials are written like types where a column is made, and are none.
 var serials = nameSet(`serial serial2 serial4 serial8 smallserial bigserial`)
 
-// checkInput looks at what PostgreSQL 16 has for trying a cast to a type that a
-// text names.
+// checkInput looks at functions that make values of a type which no TypeName
+// names: what PostgreSQL 16 has for trying a cast to a type that a text names,
+// and those that fill a row of a table that the statement reads.
 func (e *Engine) checkInput(s *statement, f functionRef) *refusal {
 	name := f.name[len(f.name)-1]
-	if name != "pg_input_is_valid" && name != "pg_input_error_info" {
+	switch name {
+	case "json_populate_record", "json_populate_recordset", "jsonb_populate_record", "jsonb_populate_recordset", "jsonb_populate_record_valid":
+		return e.checkRows(s)
+	case "pg_input_is_valid", "pg_input_error_info":
+	default:
 		return nil
 	}
 	if args := f.call.GetArgs(); len(args) == 2 {
@@ -91,6 +92,22 @@ func (e *Engine) checkInput(s *statement, f functionRef) *refusal {
 		}
 	}
 	return refuse("function_not_allowed", "Name the type in a literal.", "the type that %q is asked about cannot be told", name)
+}
+
+// checkRows refuses relations that have a column of a type that checkType
+// refuses.
+func (e *Engine) checkRows(s *statement) *refusal {
+	for _, ref := range s.refs {
+		if ref.relation == nil {
+			continue
+		}
+		for _, c := range ref.relation.Columns {
+			if e.checks(c.Type) {
+				return checkedType(e.catalog.Types[c.Type].Name)
+			}
+		}
+	}
+	return nil
 }
 
 // typeNamed is the type that a text names, nil where it is none.

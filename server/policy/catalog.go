@@ -93,8 +93,9 @@ type TypeInfo struct {
 	OID      uint32
 	Schema   string
 	Name     string
-	Category byte   // of pg_type.typcategory: S is text-like
-	Base     uint32 // of a domain, else 0
-	Element  uint32 // of an array, else 0
-	Checks   bool   // a domain whose CHECK calls a function that is not built in or compiled
+	Category byte     // of pg_type.typcategory: S is text-like
+	Base     uint32   // of a domain, else 0
+	Element  uint32   // of an array, else 0
+	Parts    []uint32 // what values of a composite or range type, not of PostgreSQL's own, are made of
+	Checks   bool     // a domain whose CHECK calls a function that is not built in or compiled
 }

@@ -29,7 +29,7 @@ var pgAdminRefused = map[string]string{
 }
 
 // What counts and settings are differs from one moment and session to the next.
-var pgAdminMoving = regexp.MustCompile(`/((coll_|column_|table_)?stats|locks|config)\.sql`)
+var pgAdminMoving = regexp.MustCompile(`/((coll_)?(column_|table_)?stats|locks|config)\.sql`)
 
 type pgAdminAnswer struct {
 	Rows  [][][]string `json:"rows"`

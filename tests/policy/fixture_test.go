@@ -51,6 +51,9 @@ create function account_of(who int) returns account language sql stable as 'sele
 create cast (int as account) with function account_of(int);
 create function is_address(t text) returns boolean language sql stable as 'select exists (select from users where email = t)';
 create domain address as text check (is_address(value));
+create type letter as (sender address, body text);
+create type reach as range (subtype = address);
+create table letters (id int, sender address);
 create procedure close_order(n int) language sql as 'update orders set state = ''paid'' where id = n';
 
 do $$ begin

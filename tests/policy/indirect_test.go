@@ -39,6 +39,13 @@ func indirect() []group {
 			refused(`function_not_allowed`, `select (1::account).email`, `the cast to "account"`),
 			refused(`function_not_allowed`, `select ($1::account).email`, `the cast to "account"`).with("1"),
 			refused(`function_not_allowed`, `select 'mark-ann@mail.test'::address`, `type "address" checks its values`),
+			refused(`function_not_allowed`, `select '(mark-ann@mail.test,)'::letter`, `type "letter" checks its values`),
+			refused(`function_not_allowed`, `select jsonb_populate_record(null::letter[], '[]')`, `type "letter" checks its values`),
+			refused(`function_not_allowed`, `select '(1,mark-ann@mail.test)'::letters`, `type "letters" checks its values`),
+			refused(`function_not_allowed`, `select '[mark-ann@mail.test,mark-ann@mail.test]'::reach`, `type "reach" checks its values`),
+			refused(`function_not_allowed`, `select jsonb_populate_record(l, '{"sender": "mark-ann@mail.test"}') from tenants t left join letters l on true`, `type "address" checks its values`),
+			allow(`select (jsonb_populate_record(t, '{"name": "other"}')).name from tenants t where id = 1`, `other`),
+			allow(`select id, sender is null from letters`, ``),
 		}},
 	}
 }

@@ -84,7 +84,7 @@ func (g *generator) expr(k kind, sc *scope, depth int) string {
 	case timestamp:
 		return "date_trunc('day', " + sub(timestamp) + ")"
 	case texts:
-		return "array_append(" + sub(texts) + ", " + g.column(text, sc) + ")"
+		return "array_append(" + sub(texts) + ", " + g.column(text, sc) + "::text)"
 	case document:
 		return "jsonb_build_object('n', " + sub(integer) + ")"
 	case float:
