@@ -77,7 +77,8 @@ func orDev(version string) string {
 // request is one call of an operation, with all its attempts.
 type request struct {
 	op      *Operation
-	doing   string // "create project", for messages
+	doing   string     // "create project", for messages
+	props   []Property // what messages call fields by
 	args    []string
 	query   map[string]string
 	body    []byte
@@ -191,6 +192,7 @@ func (c *client) explain(req request, err error) error {
 	var refused *Error
 	if errors.As(err, &refused) {
 		refused.scrub(append(req.secrets, c.key))
+		refused.inWordsOf(req.props)
 		return fmt.Errorf("%s: %w", req.doing, err)
 	}
 	text := scrub(err.Error(), append(req.secrets, c.key))

@@ -123,6 +123,22 @@ func (e *Error) scrub(secrets []string) {
 	}
 }
 
+// inWordsOf names fields as programs do where that is more than another case:
+// policy_id is policyProfileId.
+func (e *Error) inWordsOf(properties []Property) {
+	for i, f := range e.Fields {
+		end := len(f.Field)
+		if cut := strings.IndexAny(f.Field, ".["); cut >= 0 {
+			end = cut
+		}
+		for _, prop := range properties {
+			if prop.Wire == f.Field[:end] {
+				e.Fields[i].Field = prop.Name + f.Field[end:]
+			}
+		}
+	}
+}
+
 // status is the HTTP status that an error carries, 0 when it carries none.
 func status(err error) int {
 	var e *Error

@@ -144,6 +144,18 @@ func TestPureFunctionsAnswerInPreviews(t *testing.T) {
 	}
 }
 
+// A refusal by the API names what the program wrote.
+func TestRefusalsOfCallsNameTheArgument(t *testing.T) {
+	e := newEngine(t)
+	e.api.fault = func(seenRequest) *fault {
+		return &fault{status: 400, body: `{"code":"INVALID_INPUT","errors":[{"field":"policy_id","detail":"give one"},{"field":"policy.row_filters[0].predicate","detail":"bad"}]}`}
+	}
+	_, err := e.srv.Invoke(p.InvokeRequest{Token: "pgbeam:index:evaluatePolicy", Args: values(object{"projectId": "prj_1", "sql": "select 1"})})
+	if err == nil || !strings.Contains(err.Error(), "; policyProfileId: give one; policy.rowFilters[0].predicate: bad") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPureFunctionsCheckTheirArguments(t *testing.T) {
 	e := newEngine(t)
 	for name, c := range map[string]struct {

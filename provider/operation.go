@@ -35,7 +35,7 @@ func (v *provider) session(r *Resource, values ...property.Map) (*session, error
 // call sends one operation of the resource. A POST or PATCH has a key of its
 // own unless it is given one.
 func (s *session) call(ctx context.Context, verb string, op *Operation, args []string, query map[string]string, body any, with ...func(*request)) (answer, error) {
-	req := request{op: op, doing: verb + " " + s.resource.Title, args: args, query: query, secrets: s.secrets}
+	req := request{op: op, doing: verb + " " + s.resource.Title, props: s.resource.Properties, args: args, query: query, secrets: s.secrets}
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {

@@ -87,7 +87,7 @@ func (s *server) evaluate(ctx context.Context, c *call) (any, error) {
 	}
 	decision := engine.Evaluate(in.SQL)
 	out := decisionOut(in.SQL, decision)
-	notes := append(schemaNotes(engine, schema, decision.Notes), sessionNotes(rules, decision)...)
+	notes := slices.Concat(schemaNotes(engine, schema, decision.Notes), findingNotes(decision), sessionNotes(rules, decision))
 	if len(notes) > 0 {
 		out.Notes = &notes
 	}
@@ -186,27 +186,31 @@ func decisionOut(sql string, d *policy.Decision) contract.DryEvalResult {
 	return out
 }
 
+// findingNotes are what migration safety found.
+func findingNotes(d *policy.Decision) []string {
+	return each(d.Findings, func(f policy.Finding) string {
+		return fmt.Sprintf("migration safety: %s (%s)", f.Message, f.Rule)
+	})
+}
+
 // sessionNotes are the rules whose outcome only a running session knows, and
-// what migration safety found.
+// those under which there is none.
 func sessionNotes(r store.PolicyRules, d *policy.Decision) []string {
+	if d.Verdict == policy.Block {
+		return nil
+	}
 	var notes []string
 	note := func(asked bool, format string, args ...any) {
 		if asked {
 			notes = append(notes, fmt.Sprintf(format, args...))
 		}
 	}
-	for _, f := range d.Findings {
-		note(true, "migration safety: %s (%s)", f.Message, f.Rule)
-	}
-	if d.Verdict == policy.Block {
-		return notes
+	if names := r.Unenforced(); len(names) > 0 {
+		note(true, "logins under this policy are refused: this version does not enforce %s", strings.Join(names, ", "))
 	}
 	note(r.BudgetQueriesPerHour > 0, "refused once %d queries were run in the hour", r.BudgetQueriesPerHour)
 	note(r.BudgetQueriesPerDay > 0, "refused once %d queries were run in the day", r.BudgetQueriesPerDay)
-	note(r.EgressBytesPerDay > 0, "refused once %d bytes were read in the day", r.EgressBytesPerDay)
 	note(r.StatementTimeoutMs > 0, "cancelled after %d ms", r.StatementTimeoutMs)
 	note(r.WriteMode == "rollback" && r.AccessMode == "read_write", "rolled back when it has run")
-	note(r.WriteMode == "sandbox", "run on a copy of the database")
-	note(r.ApprovalMode != "" && r.ApprovalMode != "off", "may have to wait for an approval: approval_mode is %s", r.ApprovalMode)
 	return notes
 }

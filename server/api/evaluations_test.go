@@ -121,6 +121,18 @@ func TestEvaluationTakesAPolicyOrADraft(t *testing.T) {
 	}
 }
 
+// Nobody logs in under these rules, so no evaluation may speak as if somebody did.
+func TestEvaluationTellsWhatIsNotEnforced(t *testing.T) {
+	s := serve(t)
+	project, _ := s.newProject("shop")
+	r := s.send("POST", "/v1/projects/"+project+"/policy-evaluations", object{"sql": "select 1",
+		"policy": object{"name": "d", "write_mode": "sandbox", "approval_mode": "all", "egress_bytes_per_day": 7}}).want(200, "")
+	want := []any{"logins under this policy are refused: this version does not enforce write_mode sandbox, approval_mode all, egress_bytes_per_day"}
+	if diff := cmp.Diff(want, r.body["notes"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What cannot be enforced is refused when it is saved, not when an agent logs in.
 func TestPolicyIsCompiledWhenItIsSaved(t *testing.T) {
 	s := serve(t)

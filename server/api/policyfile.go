@@ -4,15 +4,34 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	contract "github.com/pgbeam/pulumi-pgbeam/schema/api"
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
-// CompilePolicy makes the engine of a policy profile that is not stored. The
-// document is JSON, as createPolicyProfile takes it, and held to the same
-// checks; it may do without a name. The error lists every mistake.
-func CompilePolicy(document []byte) (*policy.Engine, error) {
+// Draft is a policy profile that is not stored.
+type Draft struct {
+	engine *policy.Engine
+	rules  store.PolicyRules
+}
+
+// Unenforced names the rules under which no login is let in.
+func (d *Draft) Unenforced() []string { return d.rules.Unenforced() }
+
+// Evaluate decides about a text by names alone, with the notes that an
+// evaluation of the API has.
+func (d *Draft) Evaluate(sql string) *policy.Decision {
+	decision := *d.engine.Evaluate(sql)
+	decision.Notes = slices.Concat(decision.Notes, sessionNotes(d.rules, &decision))
+	return &decision
+}
+
+// CompilePolicy reads a policy profile. The document is JSON, as
+// createPolicyProfile takes it or getPolicyProfile gives it, and held to the
+// same checks; it may do without a name. The error lists every mistake.
+func CompilePolicy(document []byte) (*Draft, error) {
 	operations, err := loadOperations()
 	if err != nil {
 		return nil, err
@@ -21,8 +40,12 @@ func CompilePolicy(document []byte) (*policy.Engine, error) {
 	if err != nil {
 		return nil, plainError(err)
 	}
-	if _, ok := value.(map[string]any); !ok {
+	fields, ok := value.(map[string]any)
+	if !ok {
 		return nil, fmt.Errorf("a policy is a list of fields with their values, not %s", jsonType(value))
+	}
+	for _, ofService := range []string{"id", "project_id", "created_at", "updated_at"} {
+		delete(fields, ofService)
 	}
 	body := operations["POST /v1/projects/{project_id}/policies"].body.without("name")
 	admitted, wrong := admit(body, value, "")
@@ -43,7 +66,7 @@ func CompilePolicy(document []byte) (*policy.Engine, error) {
 	if len(wrong) > 0 {
 		return nil, mistakes(wrong)
 	}
-	return engine, nil
+	return &Draft{engine, rules}, nil
 }
 
 // mistakes lists what is wrong with a document, one error a field.

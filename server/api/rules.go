@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -69,6 +70,9 @@ func checkRules(r store.PolicyRules) []fieldError {
 		}
 		masks[key] = i
 	}
+	if r.StatementTimeoutMs > math.MaxInt32 {
+		refuse("statement_timeout_ms", "must be at most %d, the most that PostgreSQL takes; 0 is no limit", math.MaxInt32)
+	}
 	for i, f := range r.RowFilters {
 		if _, ok := relationKey(f.Table); !ok {
 			refuse(fmt.Sprintf("row_filters[%d].table", i), "%s", relationForm)
@@ -80,7 +84,7 @@ func checkRules(r store.PolicyRules) []fieldError {
 	return wrong
 }
 
-const relationForm = "must be a table name, with or without its schema, such as orders or sales.orders"
+const relationForm = "must be a table name, with or without its schema, such as orders, sales.orders or sales.\"Order lines\"; each part is at most 63 bytes long, and in quotes if it has other characters than letters, digits, _ and $"
 
 // relationKey folds a relation name as PostgreSQL does, with public as the
 // schema of a bare one, so that two names of one table have one key.

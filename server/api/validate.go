@@ -105,7 +105,7 @@ func (a *admission) object(s *shape, object map[string]any, path string) any {
 			if s.extra {
 				out[name] = value
 			} else {
-				a.refuse(join(path, name), "is not a field of this request%s", suggestion(name, s.fields))
+				a.refuse(join(path, name), "is not a known field%s", suggestion(name, s.fields))
 			}
 			continue
 		}
@@ -117,10 +117,23 @@ func (a *admission) object(s *shape, object map[string]any, path string) any {
 	for _, name := range s.required {
 		value, given := object[name]
 		if field := s.fields[name]; !given || value == nil && (field == nil || !field.nullable) {
-			a.refuse(join(path, name), "is required")
+			a.refuse(join(path, name), "is required%s", choices(field, given))
 		}
 	}
 	return out
+}
+
+// choices are the words that a field takes, for who gave none. In YAML the word
+// null is one only in quotes.
+func choices(s *shape, given bool) string {
+	if s == nil || len(s.enum) == 0 {
+		return ""
+	}
+	text := "; must be one of " + strings.Join(s.enum, ", ")
+	if given && slices.Contains(s.enum, "null") {
+		text += `; write "null" in quotes`
+	}
+	return text
 }
 
 func (a *admission) array(s *shape, list []any, path string) any {

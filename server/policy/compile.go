@@ -37,13 +37,14 @@ func (e *Engine) compileStatements() error {
 		return err
 	}
 	left := 0
-	for k := range e.allow {
-		if !e.deny[k] {
+	for k := range statementKinds {
+		never := k == Copy || e.profile.ReadOnly && (k == Insert || k == Update || k == Delete || k == DDL)
+		if !never && !e.deny[k] && (len(e.allow) == 0 || e.allow[k]) {
 			left++
 		}
 	}
-	if len(e.allow) > 0 && left == 0 {
-		return fmt.Errorf("statement_rules: every allowed kind is also denied, so no statement could run")
+	if left == 0 {
+		return fmt.Errorf("statement_rules: no statement could run: every kind is denied, left out of allow, never permitted (copy), or a write under access_mode read_only")
 	}
 	for _, k := range []Kind{Insert, Update, Delete, DDL} {
 		e.narrowed = e.narrowed || e.deny[k] || len(e.allow) > 0 && !e.allow[k]

@@ -59,8 +59,15 @@ func (e *Engine) Evaluate(sql string) (d *Decision) {
 	if err != nil {
 		d = refuse("parse_error", parseHint, "this statement could not be parsed: %s", err).blocked(nil, 0)
 		var told *parserError
-		if errors.As(err, &told) {
-			d.Syntax = &SyntaxError{told.Message, max(told.Cursorpos, 0)}
+		var spared *unexamined
+		switch {
+		case errors.As(err, &told):
+			d.Syntax = &SyntaxError{Message: told.Message, Position: max(told.Cursorpos, 0)}
+			if strings.HasSuffix(told.Message, `at or near "\"`) {
+				d.Hint, d.Syntax.Hint = psqlHint, psqlHint
+			}
+		case errors.As(err, &spared):
+			d.Hint = spared.hint
 		}
 		return d
 	}
@@ -97,7 +104,10 @@ func (e *Engine) Evaluate(sql string) (d *Decision) {
 	return d
 }
 
-const parseHint = "Send SQL that PostgreSQL 17 or older accepts; what cannot be examined is refused."
+const (
+	parseHint = "Send SQL that PostgreSQL 17 or older accepts; what cannot be examined is refused."
+	psqlHint  = `Commands that begin with a backslash, such as \d, are psql's and no SQL; read information_schema or pg_catalog instead.`
+)
 
 // check runs the checks in the order in which refusals are reported.
 func (e *Engine) check(s *statement, b *batch) *refusal {

@@ -536,6 +536,9 @@ func TestCompileRefusesContradictions(t *testing.T) {
 	}{
 		{Profile{AllowStatements: []string{"selct"}}, "statement_rules.allow[0]"},
 		{Profile{AllowStatements: []string{"select"}, DenyStatements: []string{"select"}}, "statement_rules"},
+		{Profile{AllowStatements: []string{"copy"}}, "statement_rules"},
+		{Profile{ReadOnly: true, AllowStatements: []string{"insert", "ddl"}}, "statement_rules"},
+		{Profile{ReadOnly: true, DenyStatements: []string{"select", "set", "show", "explain", "transaction"}}, "statement_rules"},
 		{Profile{TableAllowlist: []string{"a", ""}}, "table_allowlist[1]"},
 		{Profile{TableDenylist: []string{"a.b.c"}}, "table_denylist[0]"},
 		{Profile{TableDenylist: []string{`"a`}}, "table_denylist[0]"},
@@ -547,6 +550,35 @@ func TestCompileRefusesContradictions(t *testing.T) {
 		if _, err := Compile(c.profile, nil); err == nil || !strings.HasPrefix(err.Error(), c.field) {
 			t.Errorf("%+v: error %v, want one about %s", c.profile, err, c.field)
 		}
+	}
+}
+
+// What an agent sends that is no SQL at all is answered with what to send
+// instead.
+func TestHintsAboutWhatIsNotExamined(t *testing.T) {
+	e := mustCompile(t, Profile{}, nil)
+	for sql, hint := range map[string]string{
+		`\d customers`: "read information_schema", "SELECT 1;\n\\dt": "read information_schema",
+		"SELECT '\xe9'": "UTF-8", "SELECT 1\x00": "UTF-8",
+		"SELECT '" + strings.Repeat("x", maxBytes) + "'": "in parts",
+		"SELECT " + strings.Repeat("(", maxDepth+1):      "less deeply",
+		strings.Repeat("SELECT 1;", maxStatements+1):     "fewer statements",
+		"SELEC 1": "PostgreSQL 17",
+	} {
+		if d := e.Evaluate(sql); d.Rule != "parse_error" || !strings.Contains(d.Hint, hint) {
+			t.Errorf("%.20q: %s, %s", sql, d.Rule, d.Hint)
+		}
+	}
+	if d := e.Evaluate(`\d`); d.Syntax == nil || d.Syntax.Hint != d.Hint {
+		t.Errorf("clients are not told: %+v", d.Syntax)
+	}
+}
+
+// A table that is listed twice is named once to who may not read another.
+func TestAllowedTablesAreNamedOnce(t *testing.T) {
+	d := mustCompile(t, Profile{TableAllowlist: []string{"orders", "public.orders", "Orders", "sales.orders"}}, nil).Evaluate("SELECT 1 FROM users")
+	if !strings.HasSuffix(d.Reason, "allowed tables: public.orders, sales.orders") {
+		t.Error(d.Reason)
 	}
 }
 

@@ -18,29 +18,37 @@ const (
 	maxStatements = 500
 )
 
+// unexamined is why a text is not shown to the parser, or what it holds not
+// looked at.
+type unexamined struct{ why, hint string }
+
+const textHint = "Send text, in UTF-8."
+
+func (u *unexamined) Error() string { return u.why }
+
 // parse turns a text into statements. The error is for the principal.
 func parse(sql string) (*pg.ParseResult, error) { return parseUpTo(sql, maxStatements) }
 
 // parseUpTo is parse for texts of so many statements.
 func parseUpTo(sql string, statements int) (*pg.ParseResult, error) {
-	if len(sql) > maxBytes {
-		return nil, fmt.Errorf("it is %d bytes long; at most %d are examined", len(sql), maxBytes)
-	}
 	if strings.IndexByte(sql, 0) >= 0 {
-		return nil, fmt.Errorf("it contains a zero byte")
+		return nil, &unexamined{"it contains a zero byte", textHint}
 	}
 	if !utf8.ValidString(sql) {
-		return nil, fmt.Errorf("it is not valid UTF-8")
+		return nil, &unexamined{"it is not valid UTF-8", textHint}
+	}
+	if len(sql) > maxBytes {
+		return nil, &unexamined{fmt.Sprintf("it is %d bytes long; at most %d are examined", len(sql), maxBytes), "Send it in parts, and long values as parameters."}
 	}
 	if depth := nesting(sql); depth > maxDepth {
-		return nil, fmt.Errorf("it is nested more than %d levels deep", maxDepth)
+		return nil, &unexamined{fmt.Sprintf("it is nested more than %d levels deep", maxDepth), "Nest it less deeply, or send it in parts."}
 	}
 	tree, err := parseTree(sql)
 	if err != nil {
 		return nil, err
 	}
 	if n := len(tree.Stmts); n > statements {
-		return nil, fmt.Errorf("it holds %d statements; at most %d are examined", n, statements)
+		return nil, &unexamined{fmt.Sprintf("it holds %d statements; at most %d are examined", n, statements), "Send fewer statements at a time."}
 	}
 	return tree, nil
 }

@@ -111,10 +111,11 @@ type Decision struct {
 }
 
 // SyntaxError is what PostgreSQL's parser says of a text. Position is where it
-// gave up, in characters from 1, or 0.
+// gave up, in characters from 1, or 0. Hint is ours, for what is no SQL at all.
 type SyntaxError struct {
 	Message  string
 	Position int
+	Hint     string
 }
 
 // Statement is one statement of a text.

@@ -15,16 +15,16 @@ type Source struct {
 }
 
 // Sources splits a text into its statements. Where PostgreSQL's parser rejects
-// one of them, it is a source like the others. The error is about a text that
-// is not examined at all.
+// one of them, or would not be shown it, it is a source like the others, and
+// the text may be longer than a statement. The error is about what is no text.
 func Sources(sql string) ([]Source, error) {
 	tree, err := parseUpTo(sql, maxBytes)
-	var rejected *parserError
-	if errors.As(err, &rejected) {
-		return split(sql), nil
+	var foreign *unexamined
+	if errors.As(err, &foreign) && foreign.hint == textHint {
+		return nil, err
 	}
 	if err != nil {
-		return nil, err
+		return split(sql), nil
 	}
 	var all []Source
 	at := lines{sql: sql, line: 1}

@@ -32,12 +32,25 @@ func TestSourcesBesideOneThatIsNoSQL(t *testing.T) {
 	}
 }
 
+// A file may be longer than any statement may be; only one that is too long or
+// too deep itself is not examined.
+func TestSourcesOfALongText(t *testing.T) {
+	deep := "SELECT " + strings.Repeat("(", maxDepth+1) + "1" + strings.Repeat(")", maxDepth+1)
+	long := "SELECT '" + strings.Repeat("x", maxBytes) + "'"
+	got, err := Sources(deep + ";\n" + long + ";\nSELECT 1;\nSELECT 2")
+	if want := []Source{{deep, 1}, {long, 2}, {"SELECT 1", 3}, {"SELECT 2", 4}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%d sources, %v", len(got), err)
+	}
+}
+
 func TestSourcesOfNoText(t *testing.T) {
 	if got, err := Sources("-- nothing\n;"); err != nil || len(got) != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := Sources("SELECT 1\x00"); err == nil {
-		t.Error("a text that is not examined has statements")
+	for _, bytes := range []string{"SELECT 1\x00", "SELECT '\xe9'", strings.Repeat("\x00;", maxBytes)} {
+		if got, err := Sources(bytes); err == nil {
+			t.Errorf("what is no text has %d statements", len(got))
+		}
 	}
 }
 

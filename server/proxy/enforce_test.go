@@ -11,7 +11,7 @@ import (
 // the policy and forgotten here would be silently ignored at login.
 func TestNoRuleIsOverlooked(t *testing.T) {
 	free := store.PolicyRules{AccessMode: "read_write", WriteMode: "normal", ApprovalMode: "off", MigrationSafety: "off"}
-	if got := unenforced(free); len(got) > 0 {
+	if got := free.Unenforced(); len(got) > 0 {
 		t.Fatalf("a policy without rules asks for %q", got)
 	}
 	harmless := map[string]bool{"ApprovalAutoMaxRows": true, "ApprovalTimeoutSeconds": true} // nothing without approval_mode
@@ -34,7 +34,7 @@ func TestNoRuleIsOverlooked(t *testing.T) {
 		if field.Name == "WriteMode" {
 			v.SetString("rollback")
 		}
-		if len(unenforced(rules)) == 0 && reflect.DeepEqual(rulingOf(rules), rulingOf(free)) {
+		if len(rules.Unenforced()) == 0 && reflect.DeepEqual(rulingOf(rules), rulingOf(free)) {
 			t.Errorf("%s is not enforced, and lets log in", field.Name)
 		}
 	}

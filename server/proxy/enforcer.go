@@ -154,7 +154,7 @@ func reportOf(d *policy.Decision) *wire.Report {
 	r := &wire.Report{Severity: wire.SeverityError, Code: codePrivilege, Message: d.Reason, Hint: d.Hint}
 	switch {
 	case d.Syntax != nil:
-		r.Code, r.Message, r.Hint, r.Position = codeSyntax, d.Syntax.Message, "", d.Syntax.Position
+		r.Code, r.Message, r.Hint, r.Position = codeSyntax, d.Syntax.Message, d.Syntax.Hint, d.Syntax.Position
 	case d.Undefined != "":
 		r.Code = d.Undefined
 	}

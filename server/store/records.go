@@ -142,6 +142,22 @@ type PolicyRules struct {
 	MaxAffectedRows        int           `json:"max_affected_rows,omitempty"`
 }
 
+// Unenforced names the rules that this version does not enforce. A login under
+// any of them is refused.
+func (r PolicyRules) Unenforced() []string {
+	var names []string
+	if r.WriteMode == "sandbox" {
+		names = append(names, "write_mode "+r.WriteMode)
+	}
+	if r.ApprovalMode != "" && r.ApprovalMode != "off" {
+		names = append(names, "approval_mode "+r.ApprovalMode)
+	}
+	if r.EgressBytesPerDay != 0 {
+		names = append(names, "egress_bytes_per_day")
+	}
+	return names
+}
+
 // Policy is a named set of rules.
 type Policy struct {
 	ID, ProjectID, Name  string

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,7 +24,7 @@ type policyCommands struct {
 
 type policyCheckCommand struct {
 	File   string `arg:"" help:"SQL to decide about; - is standard input."`
-	Policy string `required:"" placeholder:"FILE" help:"Policy profile as YAML or JSON, with the fields of the API."`
+	Policy string `required:"" placeholder:"FILE" help:"Policy profile as YAML or JSON, with the fields of the API; one that the API returned will do."`
 	JSON   bool   `name:"json" help:"Print one JSON object."`
 }
 
@@ -57,7 +60,7 @@ type maskedColumn struct {
 }
 
 func (c policyCheckCommand) Run(out *output) error {
-	engine, err := readPolicy(c.Policy)
+	draft, err := readPolicy(c.Policy)
 	if err != nil {
 		return err
 	}
@@ -66,13 +69,14 @@ func (c policyCheckCommand) Run(out *output) error {
 		return err
 	}
 	sources, err := policy.Sources(sql)
-	if err != nil || len(sources) == 0 { // the engine says so in the words of a decision
+	none := err == nil && len(sources) == 0
+	if err != nil || none { // the engine says so in the words of a decision
 		sources = []policy.Source{{SQL: sql, Line: 1}}
 	}
 	checked := make([]checkedStatement, 0, len(sources))
 	blocked := 0
 	for _, s := range sources {
-		decided := checkStatement(engine, s)
+		decided := checkStatement(draft, s)
 		if decided.Verdict == policy.Block {
 			blocked++
 		}
@@ -91,17 +95,23 @@ func (c policyCheckCommand) Run(out *output) error {
 			out.decision(s)
 		}
 	}
-	switch {
+	switch rules := draft.Unenforced(); {
+	case none:
+		return fmt.Errorf("nothing was checked: there is no statement")
 	case blocked > 0:
 		return fmt.Errorf("%d of %s refused", blocked, count(len(checked), "statement"))
-	case !c.JSON:
+	case c.JSON:
+	case len(rules) > 0:
+		out.printf("%s, none refused; but this version does not enforce %s, and refuses logins under this policy.\n",
+			count(len(checked), "statement"), strings.Join(rules, ", "))
+	default:
 		out.printf("%s, none refused.\n", count(len(checked), "statement"))
 	}
 	return nil
 }
 
-func checkStatement(engine *policy.Engine, s policy.Source) checkedStatement {
-	d := engine.Evaluate(s.SQL)
+func checkStatement(draft *api.Draft, s policy.Source) checkedStatement {
+	d := draft.Evaluate(s.SQL)
 	checked := checkedStatement{
 		Line: s.Line, Statement: s.SQL, Verdict: d.Verdict, Rule: d.Rule, Reason: d.Reason, Hint: d.Hint,
 		Predicate: d.Predicate, Findings: checkedFindings(d.Findings), Notes: d.Notes,
@@ -132,7 +142,7 @@ func (o *output) decision(s checkedStatement) {
 		color = "33"
 	}
 	verdict := fmt.Sprintf("%-10s", s.Verdict)
-	o.printf("%5d  %s  %s\n", s.Line, paint(o.colorOut, color, verdict), oneLine(s.Statement))
+	o.printf("%5d  %s  %s\n", s.Line, paint(o.colorOut, color, verdict), cmp.Or(oneLine(s.Statement), "(nothing)"))
 	detail := func(name, text string) {
 		if text != "" {
 			o.printf("       %s %s\n", o.dim(name+":"), printable(text))
@@ -159,27 +169,31 @@ func (o *output) decision(s checkedStatement) {
 
 // readPolicy compiles a policy profile from a file of YAML, of which JSON is a
 // part.
-func readPolicy(file string) (*policy.Engine, error) {
+func readPolicy(file string) (*api.Draft, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, misuse("read policy: %w", err)
 	}
-	var document any
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	var document, another any
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	if err := documents.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		return nil, misuse("read policy %s: %w", file, err)
 	}
 	if document == nil {
 		return nil, misuse("policy %s is empty; a policy of nothing but defaults is {}", file)
 	}
+	if err := documents.Decode(&another); !errors.Is(err, io.EOF) {
+		return nil, misuse("policy %s holds more than one document; give each policy a file of its own", file)
+	}
 	asJSON, err := json.Marshal(document)
 	if err != nil {
-		return nil, misuse("read policy %s: every key must be text: %w", file, err)
+		return nil, misuse("policy %s: every key must be the name of a field, and every value text, a number, a list or fields", file)
 	}
-	engine, err := api.CompilePolicy(asJSON)
+	draft, err := api.CompilePolicy(asJSON)
 	if err != nil {
 		return nil, misuse("policy %s: %s", file, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	return engine, nil
+	return draft, nil
 }
 
 func readSQL(file string) (string, error) {
@@ -191,7 +205,7 @@ func readSQL(file string) (string, error) {
 	if err != nil {
 		return "", misuse("read SQL: %w", err)
 	}
-	return string(text), nil
+	return strings.TrimPrefix(string(text), "\ufeff"), nil // a byte order mark, which psql skips as well
 }
 
 // oneLine is a statement as a list shows it.
@@ -205,9 +219,12 @@ func oneLine(sql string) string {
 }
 
 // printable keeps a file from writing to the terminal of who checks it, and
-// from showing its text in another order than it runs in.
+// from showing its text in another order than it runs in. It is one line.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return ' '
+		}
 		if !unicode.IsGraphic(r) {
 			return unicode.ReplacementChar
 		}

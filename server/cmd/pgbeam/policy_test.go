@@ -116,9 +116,47 @@ func TestPolicyCheckOfWhatIsNoSQL(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "-- later\n;"} {
-		if status, stdout, _ := runs(t, nil, "policy", "check", file(t, "q.sql", text), "--policy", profile); status != 1 || !strings.Contains(stdout, "empty: ") {
-			t.Errorf("%q: %d, %s", text, status, stdout)
+		status, stdout, stderr := runs(t, nil, "policy", "check", file(t, "q.sql", text), "--policy", profile)
+		if status != 1 || !strings.Contains(stdout, "empty: ") || !strings.Contains(stderr, "nothing was checked") {
+			t.Errorf("%q: %d, %s%s", text, status, stdout, stderr)
 		}
+	}
+}
+
+// Editors put a byte order mark before a file, and psql skips it.
+func TestPolicyCheckSkipsAByteOrderMark(t *testing.T) {
+	profile := file(t, "p.yaml", "access_mode: read_only")
+	if status, stdout, _ := runs(t, nil, "policy", "check", file(t, "q.sql", "\ufeffselect 1"), "--policy", profile); status != 0 || !strings.Contains(stdout, "    1  allow       select 1\n") {
+		t.Errorf("%d: %s", status, stdout)
+	}
+}
+
+// A detail is one line, whatever the statement that it quotes.
+func TestPolicyCheckPrintsDetailsOnOneLine(t *testing.T) {
+	_, stdout, _ := runs(t, nil, "policy", "check", file(t, "q.sql", "select 'a\nb"), "--policy", file(t, "p.yaml", "{}"))
+	if !strings.Contains(stdout, `near "'a b"`) {
+		t.Error(stdout)
+	}
+}
+
+// What the API returned of a saved policy can be checked as it is.
+func TestPolicyCheckReadsASavedPolicy(t *testing.T) {
+	profile := file(t, "p.json", `{"id": "pol_1", "project_id": "prj_1", "name": "saved", "access_mode": "read_only", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}`)
+	if status, stdout, stderr := runs(t, nil, "policy", "check", file(t, "q.sql", "delete from t where a = 1"), "--policy", profile); status != 1 || !strings.Contains(stdout, "read_only: ") {
+		t.Errorf("%d: %s%s", status, stdout, stderr)
+	}
+}
+
+// A policy under which nobody can log in is not passed over in silence.
+func TestPolicyCheckTellsWhatIsNotEnforced(t *testing.T) {
+	profile := file(t, "p.yaml", "{approval_mode: all, statement_timeout_ms: 5}")
+	sql := file(t, "q.sql", "select 1")
+	if _, stdout, _ := runs(t, nil, "policy", "check", sql, "--policy", profile); !strings.Contains(stdout, "does not enforce approval_mode all") {
+		t.Error(stdout)
+	}
+	_, stdout, _ := runs(t, nil, "policy", "check", "--json", sql, "--policy", profile)
+	if !strings.Contains(stdout, `"notes":["logins under this policy are refused: this version does not enforce approval_mode all","cancelled after 5 ms"]`) {
+		t.Error(stdout)
 	}
 }
 
@@ -153,6 +191,9 @@ func TestPolicyCheckExplainsAWrongPolicy(t *testing.T) {
 		"- access_mode":                                            "a policy is a list of fields",
 		"a: [":                                                     "yaml: ",
 		"# later\n":                                                "is empty",
+		"access_mode: read_write\n---\nmax_rows: 1": "more than one document",
+		"1: 2": "every key must be the name of a field",
+		"masking_rules: [{table: t, column: c, kind: null}]": `write "null" in quotes`,
 	} {
 		status, stdout, stderr := runs(t, nil, "policy", "check", sql, "--policy", file(t, "p.yaml", text))
 		if status != 2 || stdout != "" || !strings.Contains(stderr, want) {
