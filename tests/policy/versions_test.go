@@ -49,6 +49,8 @@ func versions() []group {
 			masked(merging+`*`, `1|1|merged|[redacted]`).tagged("MERGE 1").leaving(keysMerged, `merged`).since(17),
 			refused(`masked_column_expression`, merging+`k`, `a whole row`).since(17),
 			refused(`masked_column_expression`, merging+`length(k.value)`, `"value"`).since(17),
+			masked(`merge into people p using (values (1)) v(n) on p.id = v.n when matched then update set name = 'nan' returning p.name, p.email, p.salary`, `nan|[redacted]|∅`).tagged("MERGE 1").leaving(`select name from users where id = 1`, `nan`).since(17),
+			refused(`masked_column_predicate`, `merge into people p using (values (1)) v(n) on p.email = 'mark-ann@mail.test' when matched then update set name = 'nan' returning p.id`, `"email"`).since(17),
 			refused(`masked_column_predicate`, `merge into products p using keys k on p.id = k.id when not matched by source and p.name in (select value from keys) then delete`, `a sub-select`).since(17),
 			refused(`whereless_write`, `merge into products p using keys k on false when not matched by source then delete`, `every row`).since(17),
 
@@ -69,6 +71,7 @@ func versions() []group {
 			masked(`select * from contacts order by id`, `1|[redacted]|∅; 2|[redacted]|∅`),
 			masked(`select id, digits, n from dialled order by id`, `1|∅|∅; 2|∅|∅`),
 			masked(`update contacts set id = 7 where id = 1 returning id, digits`, `7|∅`).tagged("UPDATE 1").leaving(`select id from contacts order by 1`, `2; 7`),
+			refused(`masked_column_expression`, `alter table contacts alter column digits set expression as (phone)`, `ALTER TABLE on a table with masked columns`).since(17),
 			refused(`masked_column_predicate`, `select id from contacts where digits like '%1'`, `"digits"`),
 			refused(`masked_column_expression`, `select length(digits) from contacts`, `"digits"`),
 			masked(`select id from contacts order by 1`, `1; 2`),
@@ -80,7 +83,11 @@ func versions() []group {
 			filtered(`update contacts set phone = '7' where id = 1`, ``).fails("42501", `does not satisfy the policy's row filter`),
 			filtered(`insert into contacts values (3, '3')`, ``).fails("42501", `does not satisfy the policy's row filter`),
 		}},
+		{unlined, []scenario{
+			refused(`table_denied`, `merge into order_lines o using (values (10)) v(n) on o.id = v.n when matched then update set item = 'x' returning o.lines`, `table "order_lines" is denied`).since(17),
+		}},
 		{acme, []scenario{
+			refused(`row_filter_unsafe`, `merge into open_orders o using (values (20)) v(id) on o.id = v.id when matched then update set qty = 1 returning o.item`, `table "open_orders" shows rows of tables that have a row filter`).since(17),
 			refused(`statement_not_allowed`, `update orders set qty = 9 where id in (10, 20) returning old.id`, `"old"`).since(18),
 			refused(`statement_not_allowed`, `insert into orders (id, tenant_id, item, amount, qty) values (20, 1, 'x', 1, 1) on conflict (id) do update set qty = 5 returning old.item`, `"old"`).since(18),
 			refused(`row_filter_unsafe`, `merge into orders o using (values (20)) v(id) on o.id = v.id when matched then update set qty = 1 returning o.item`, `MERGE into table "orders" is not permitted`).since(17),
