@@ -23,12 +23,17 @@ func LintMigration(sql string) []Finding {
 	tree, err := parseUpTo(sql, maxBytes) // a migration may bring its data along
 	if err != nil {
 		why, line := explainParse(sql, err)
+		hint := migrationParseError.hint
+		var foreign *unexamined
+		if errors.As(err, &foreign) {
+			hint = foreign.hint
+		}
 		return []Finding{{
 			Severity: migrationParseError.severity,
 			Rule:     migrationParseError.name,
 			Message:  "the migration cannot be examined: " + why,
 			Line:     line,
-			Hint:     migrationParseError.hint,
+			Hint:     hint,
 		}}
 	}
 	return lintTree(sql, tree)
