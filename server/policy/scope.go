@@ -118,14 +118,14 @@ type match struct {
 }
 
 // resolve finds what a column reference means. fields are its names without a
-// trailing star.
+// trailing star. A column further out comes before a whole row nearby.
 func (ns *namespace) resolve(fields []string) match {
 	if len(fields) > 3 {
 		fields = fields[len(fields)-3:]
 	}
 	unsure := false
 	for at := ns; at != nil; at = at.outer {
-		m := at.resolveHere(fields)
+		m := at.columnHere(fields)
 		if m.known {
 			return m
 		}
@@ -135,10 +135,14 @@ func (ns *namespace) resolve(fields []string) match {
 			break
 		}
 	}
+	if item := ns.itemAnywhere(fields); item != nil {
+		return match{item: item, row: item, known: true}
+	}
 	return match{unsure: unsure}
 }
 
-func (ns *namespace) resolveHere(fields []string) match {
+// columnHere looks for a column at this level.
+func (ns *namespace) columnHere(fields []string) match {
 	last := fields[len(fields)-1]
 	var found match
 	consider := func(item *fromItem) {
@@ -165,12 +169,6 @@ func (ns *namespace) resolveHere(fields []string) match {
 				consider(item)
 			}
 		}
-	}
-	if found.known {
-		return found
-	}
-	if item := ns.item(fields); item != nil {
-		return match{item: item, row: item, known: true}
 	}
 	return found
 }

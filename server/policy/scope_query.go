@@ -320,7 +320,7 @@ func (a *analysis) sortItem(n *pg.Node, ns *namespace, out shape, top, inputFirs
 		return
 	}
 	if fields, star := columnFields(inner.GetColumnRef()); len(fields) == 1 && !star {
-		input := inputFirst && ns.resolveHere(fields).known
+		input := inputFirst && ns.columnHere(fields).known
 		if c, found, _ := out.find(fields[0]); found && !input {
 			if c.mask != "" {
 				a.refuse(maskRefusal(inPredicate, quoted(fields[0])))

@@ -142,8 +142,12 @@ func masking() []group {
 			masked(`insert into keys values (1, 'again', 'v') on conflict (id) do update set label = excluded.label returning id, value`, `1|[redacted]`).tagged("INSERT 0 1").leaving(`select label from keys where id = 1`, `again`),
 			masked(`merge into keys k using (values (2, 'merged')) v(id, label) on k.id = v.id when matched then update set label = v.label`, ``).tagged("MERGE 1").leaving(`select label, value from keys where id = 2`, `merged|mark-key-test`).since(15),
 			allow(`insert into products values (9, 'new', 1)`, ``).tagged("INSERT 0 1").leaving(`select name from products where id = 9`, `new`),
+			masked(`update users set name = 'x' where id = 1 returning id, (select email from (select 1 as y) email)`, `1|∅`).tagged("UPDATE 1").leaving(`select name from users where id = 1`, `x`),
 
 			refused(`masked_column_expression`, `update users set name = email where id = 1`, `inside an expression: "email"`),
+			refused(`masked_column_expression`, `update users set name = (select email from (select 1 as y) email) where id = 1 returning name`, `inside an expression: a sub-select in an expression`),
+			refused(`masked_column_expression`, `merge into users using (values (1)) v(i) on users.id = v.i when matched then update set name = (select ssn from (select 1 as y) ssn)`, `inside an expression: a sub-select in an expression`),
+			refused(`masked_column_predicate`, `delete from keys where id = 1 and (select value from (select 1 as y) value) like 'mark%'`, `where its value would decide which rows, groups or order come back: a sub-select in an expression`),
 			refused(`masked_column_expression`, `update products set name = (select email from users where id = 1) where id = 1`, `inside an expression: a sub-select in an expression`),
 			refused(`masked_column_expression`, `insert into products (id, name) select 9, email from users where id = 1`, `inside an expression: INSERT … SELECT`),
 			refused(`masked_column_expression`, `insert into notes (id, author, body) table notes`, `inside an expression: INSERT … SELECT`),
