@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -46,8 +47,27 @@ func (e *Engine) checksBelow(oid uint32, seen map[uint32]bool) bool {
 	}
 	seen[oid] = true
 	t := e.catalog.Types[oid]
-	return t.Checks || e.checksBelow(t.Base, seen) || e.checksBelow(t.Element, seen) ||
+	return t.Checks || e.checksBelow(t.below(), seen) ||
 		slices.ContainsFunc(t.Parts, func(part uint32) bool { return e.checksBelow(part, seen) })
+}
+
+// checkImplicit refuses a statement in which PostgreSQL may call a function of
+// somebody's, unasked, to make a value of one type from one of another.
+func (e *Engine) checkImplicit(s *statement) *refusal {
+	if e.catalog == nil {
+		return nil
+	}
+	for _, c := range e.catalog.Casts {
+		source, target := e.core(c.Source), e.core(c.Target)
+		if c.Native || !c.Implicit || source == 0 || target == 0 {
+			continue
+		}
+		if h := e.held(s); h.types[source] && h.types[target] {
+			return refuse("function_not_allowed", "Read the two in statements of their own.",
+				"types %q and %q may be cast by a function that is not one of PostgreSQL's own", e.catalog.Types[source].Name, e.catalog.Types[target].Name)
+		}
+	}
+	return nil
 }
 
 // checkType refuses a type whose values cannot be made without such code: what
@@ -156,15 +176,14 @@ func (e *Engine) Parameters(types []uint32) *Decision {
 // base is the type below arrays and domains.
 func (e *Engine) base(oid uint32) uint32 {
 	for range 32 {
-		t := e.catalog.Types[oid]
-		switch {
-		case t.Base != 0:
-			oid = t.Base
-		case t.Element != 0:
-			oid = t.Element
-		default:
-			return oid
+		below := e.catalog.Types[oid].below()
+		if below == 0 {
+			break
 		}
+		oid = below
 	}
 	return oid
 }
+
+// below is the type that a domain or an array is made of, 0 of any other.
+func (t TypeInfo) below() uint32 { return cmp.Or(t.Base, t.Element) }

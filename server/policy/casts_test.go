@@ -40,7 +40,8 @@ func TestACastOfAConstantMayCallAFunction(t *testing.T) {
 func TestADomainMayAskATable(t *testing.T) {
 	catalog := extended(t, `CREATE FUNCTION is_address(text) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM users WHERE email = $1)';
 		CREATE DOMAIN address AS text CHECK (is_address(VALUE)); CREATE DOMAIN home AS address;
-		CREATE DOMAIN small AS int CHECK (VALUE < abs(100))`)
+		CREATE DOMAIN small AS int CHECK (VALUE < abs(100)); CREATE TYPE greeting AS (n int, homes home[]); CREATE TABLE greetings (id int, of greeting);
+		CREATE TYPE reach AS RANGE (SUBTYPE = address, MULTIRANGE_TYPE_NAME = reaches); CREATE TYPE few AS RANGE (SUBTYPE = small); INSERT INTO greetings VALUES (1, '(1,)')`)
 	e := compile(t, policy.Profile{Masks: usersMasks}, catalog)
 	enforce(t, e, []effect{
 		{"SELECT 'SECRET1@x'::address", "function_not_allowed", ""},
@@ -48,6 +49,15 @@ func TestADomainMayAskATable(t *testing.T) {
 		{"SELECT '{SECRET1@x}'::public.home[]", "function_not_allowed", ""},
 		{"PREPARE p(address) AS SELECT 1", "function_not_allowed", ""},
 		{`SELECT * FROM json_to_record('{"a": "SECRET1@x"}') AS r(a address)`, "function_not_allowed", ""},
+		{"SELECT '(1,{SECRET1@x})'::greeting", "function_not_allowed", ""},
+		{"SELECT ROW(1, NULL)::greeting", "function_not_allowed", ""},
+		{"SELECT '[a,b]'::reach", "function_not_allowed", ""},
+		{"SELECT '{}'::reaches[]", "function_not_allowed", ""},
+		{"SELECT jsonb_populate_record(NULL::greetings, '{}')", "function_not_allowed", ""},
+		{"SELECT jsonb_populate_recordset(c, '[{}]') FROM greetings c", "function_not_allowed", ""},
+		{"SELECT (jsonb_populate_record(p, '{}')).id FROM plain p WHERE id = 1", "ok", "1"},
+		{"SELECT id, (of).n FROM greetings", "ok", "1,1"},
+		{"SELECT '[1,2]'::few", "ok", "[1,2]"},
 		{"SELECT 5::small", "ok", "5"},
 		{"SELECT 'SECRET1@x'::unheard_of", "function_not_allowed", ""},
 		{"CREATE TYPE tone AS ENUM ('a'); CREATE TABLE toned (id serial, t tone, ts tone[]); SELECT 'a'::tone", "ok", "a"},
@@ -67,4 +77,18 @@ func TestADomainMayAskATable(t *testing.T) {
 	if d := e.Parameters([]uint32{0, 25, small}); d != nil {
 		t.Errorf("ordinary parameters are refused: %s", d.Reason)
 	}
+}
+
+// PostgreSQL calls the function of an implicit cast where nobody asks for it.
+func TestAnImplicitCastMayAskATable(t *testing.T) {
+	catalog := extended(t, `CREATE TYPE wet AS ENUM ('a'); CREATE TYPE dry AS ENUM ('b'); CREATE TYPE damp AS ENUM ('c');
+		CREATE FUNCTION dried(wet) RETURNS dry LANGUAGE sql STABLE AS 'SELECT ''b''::dry FROM users'; CREATE CAST (wet AS dry) WITH FUNCTION dried(wet) AS IMPLICIT;
+		CREATE TABLE weather (w wet, d dry, p damp); CREATE TABLE wells (w wet, p damp); INSERT INTO wells VALUES ('a', 'c')`)
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"SELECT coalesce(NULL::dry, 'a'::wet)", "function_not_allowed", ""},
+		{"SELECT w FROM wells UNION SELECT 'b'::dry", "function_not_allowed", ""},
+		{"SELECT CASE WHEN true THEN w ELSE d END FROM weather", "function_not_allowed", ""},
+		{"SELECT w, p FROM wells", "ok", "a,c"},
+		{"SELECT 'b'::dry", "ok", "b"},
+	})
 }

@@ -49,6 +49,9 @@ func (e *Engine) checkFunctions(s *statement) *refusal {
 				"the sampling method %q is not one of PostgreSQL's own", name)
 		}
 	}
+	if r := e.checkImplicit(s); r != nil {
+		return r
+	}
 	return e.checkAttributes(s)
 }
 
