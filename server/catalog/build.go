@@ -14,6 +14,8 @@ type builder struct {
 	origins map[uint32]map[int16]viewColumn
 	// generated are the columns that a generated column is computed from.
 	generated map[readColumn][]readColumn
+	// foreignKey is the object id of the last one.
+	foreignKey uint32
 }
 
 // readColumn is a column that a view's definition mentions; number 0 is the
@@ -27,7 +29,7 @@ func newBuilder() *builder {
 	return &builder{
 		catalog: &policy.Catalog{
 			Relations: map[policy.RelationName]*policy.Relation{},
-			Indexes:   map[policy.RelationName]policy.RelationName{},
+			Indexes:   map[policy.RelationName]policy.Index{},
 			Functions: map[policy.RelationName][]policy.Function{},
 			Types:     map[uint32]policy.TypeInfo{},
 			Operators: map[string][]policy.Operator{},

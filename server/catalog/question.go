@@ -88,12 +88,32 @@ ORDER BY a.attrelid, a.attnum`, 6, func(b *builder, f *fields) {
 			r.Columns = append(r.Columns, policy.Column{Name: f.text(), Number: f.number(), Type: f.oid(), NotNull: f.flag(), Unique: f.flag()})
 		}
 	}},
-	{`SELECT n.nspname, c.relname, i.indrelid FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.oid >= 16384 AND ` + others + ` ORDER BY c.oid`, 3, func(b *builder, f *fields) {
-		index := policy.RelationName{Schema: f.text(), Name: f.text()}
+	// The columns of an index follow it, one by one.
+	{`SELECT n.nspname, c.relname, i.indrelid, a.attname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+	CROSS JOIN generate_series(0, i.indnkeyatts - 1) AS k LEFT JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k] AND a.attnum > 0
+WHERE c.oid >= 16384 AND ` + others + ` ORDER BY c.oid, k`, 4, func(b *builder, f *fields) {
+		name := policy.RelationName{Schema: f.text(), Name: f.text()}
 		if table := b.byOID[f.oid()]; table != nil {
-			b.catalog.Indexes[index] = table.RelationName
+			index := b.catalog.Indexes[name]
+			index.Table, index.Columns = table.RelationName, append(index.Columns, f.text())
+			b.catalog.Indexes[name] = index
 		}
+	}},
+	// What foreign keys do to other tables than the one that is written to.
+	{`SELECT k.oid, k.conrelid, k.confrelid, k.confupdtype, k.confdeltype, a.attname, r.attname FROM pg_constraint AS k
+	CROSS JOIN generate_subscripts(k.conkey, 1) AS i JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[i]
+	JOIN pg_attribute AS r ON r.attrelid = k.confrelid AND r.attnum = k.confkey[i]
+WHERE k.contype = 'f' AND (k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('c', 'n', 'd')) ORDER BY k.oid, i`, 7, func(b *builder, f *fields) {
+		oid, table, references := f.oid(), b.byOID[f.oid()], b.byOID[f.oid()]
+		if table == nil || references == nil {
+			return
+		}
+		if onUpdate, onDelete := f.letter(), f.letter(); oid != b.foreignKey {
+			b.foreignKey = oid
+			b.catalog.ForeignKeys = append(b.catalog.ForeignKeys, policy.ForeignKey{Table: table.RelationName, References: references.RelationName, OnUpdate: onUpdate, OnDelete: onDelete})
+		}
+		k := &b.catalog.ForeignKeys[len(b.catalog.ForeignKeys)-1]
+		k.Columns, k.Keys = append(k.Columns, f.text()), append(k.Keys, f.text())
 	}},
 	{`SELECT inhrelid, inhparent FROM pg_inherits ORDER BY inhrelid, inhseqno`, 2, func(b *builder, f *fields) {
 		child, parent := b.byOID[f.oid()], b.byOID[f.oid()]

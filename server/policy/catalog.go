@@ -7,12 +7,31 @@ type Catalog struct {
 	Role       string   // whose sessions these are
 	SearchPath []string // of the role, "$user" resolved, pg_catalog implied first
 	Relations  map[RelationName]*Relation
-	Indexes    map[RelationName]RelationName // the table of each index
-	Functions  map[RelationName][]Function   // all overloads of a name
-	Types      map[uint32]TypeInfo
+	Indexes    map[RelationName]Index
+	// ForeignKeys are those by which a write to one table writes to another.
+	ForeignKeys []ForeignKey
+	Functions   map[RelationName][]Function // all overloads of a name
+	Types       map[uint32]TypeInfo
 	// Operators, by name, and Casts are those that are not PostgreSQL's own.
 	Operators map[string][]Operator
 	Casts     []Cast
+}
+
+// Index is an index of a table.
+type Index struct {
+	Table RelationName
+	// Columns are those whose values it keeps apart or in order. An expression
+	// is the empty string.
+	Columns []string
+}
+
+// ForeignKey has columns of Table follow the keys of References, in the same
+// order. OnUpdate and OnDelete are pg_constraint's letters: c for CASCADE, n
+// for SET NULL, d for SET DEFAULT, others for what writes nothing.
+type ForeignKey struct {
+	Table, References  RelationName
+	Columns, Keys      []string
+	OnUpdate, OnDelete byte
 }
 
 // Operator is one overload of an operator. Left is 0 of a prefix operator.

@@ -55,3 +55,40 @@ func TestWhatAFilterReadsIsNotThePrincipalsToChange(t *testing.T) {
 		{"SELECT body FROM docs", "ok", "mine"},
 	})
 }
+
+// A key that other rows follow decides what they say.
+func TestForeignKeysDoNotMoveRowsIntoSight(t *testing.T) {
+	catalog := extended(t, `CREATE TABLE lands (id int PRIMARY KEY, code int UNIQUE, name text, king int UNIQUE);
+		CREATE TABLE towns (id int PRIMARY KEY, land_id int REFERENCES lands ON UPDATE CASCADE, code int REFERENCES lands (code) ON UPDATE CASCADE ON DELETE SET DEFAULT, king int REFERENCES lands (king) ON DELETE CASCADE);
+		CREATE TABLE streets (town_id int REFERENCES towns ON DELETE CASCADE, code int, UNIQUE (town_id, code));
+		CREATE TABLE houses (town_id int, code int, street text, FOREIGN KEY (town_id, code) REFERENCES streets (town_id, code) ON UPDATE SET NULL);
+		CREATE VIEW realms AS SELECT id AS realm, name FROM lands; INSERT INTO lands VALUES (1, 1, 'x', 1)`)
+	on := func(table, predicate string) *policy.Engine {
+		return compile(t, policy.Profile{Filters: []policy.Filter{{Table: table, Predicate: predicate}}}, catalog)
+	}
+	enforce(t, on("towns", "land_id = 1"), []effect{
+		{"UPDATE lands SET id = 1 WHERE id = 2", "row_filter_unsafe", ""},
+		{"UPDATE realms SET realm = 1 WHERE realm = 2", "row_filter_unsafe", ""},
+		{"PREPARE p AS UPDATE lands SET id = 1 WHERE id = 2", "row_filter_unsafe", ""},
+		{"UPDATE lands SET code = 1, name = 'y' WHERE id = 1", "ok", ""},
+		{"UPDATE realms SET name = 'z' WHERE realm = 1 RETURNING name", "ok", "z"},
+		{"DELETE FROM lands WHERE id = 9", "ok", ""},
+	})
+	enforce(t, on("towns", "code = 1"), []effect{
+		{"UPDATE lands SET code = 1 WHERE id = 1", "row_filter_unsafe", ""},
+		{"DELETE FROM lands WHERE id = 9", "row_filter_unsafe", ""},
+		{"UPDATE lands SET id = 1 WHERE id = 1", "ok", ""},
+	})
+	enforce(t, on("orders", "id NOT IN (SELECT s.code FROM streets s)"), []effect{
+		{"DELETE FROM lands WHERE id = 9", "row_filter_unsafe", ""},
+		{"DELETE FROM towns WHERE id = 9", "row_filter_unsafe", ""},
+		{"DELETE FROM houses WHERE street = 'x'", "ok", ""},
+	})
+	enforce(t, on("houses", "code = 1"), []effect{
+		{"UPDATE streets SET town_id = 1 WHERE code = 2", "row_filter_unsafe", ""},
+		{"DELETE FROM streets WHERE code = 2", "ok", ""},
+	})
+	enforce(t, on("houses", "street = 'a'"), []effect{
+		{"UPDATE streets SET town_id = 1 WHERE code = 2", "ok", ""},
+	})
+}

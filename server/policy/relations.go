@@ -180,6 +180,14 @@ func (e *Engine) checkWholesale(s *statement) *refusal {
 		return refuse("statement_not_allowed", "Ask your operator to rename it, and to change the policy with it.",
 			"renaming or moving is not permitted: this policy's rules know tables, columns and functions by name")
 	}
+	if looksAtValues(s.node.GetAlterDomainStmt()) {
+		return refuse("table_not_allowed", "Add the constraint as NOT VALID, and ask your operator to validate it.",
+			"ALTER DOMAIN would tell whether values of tables that it does not name satisfy it, and this policy has rules about tables")
+	}
+	if len(e.profile.Filters) > 0 && s.node.GetAlterEnumStmt().GetOldVal() != "" {
+		return refuse("statement_not_allowed", "Ask your operator to rename it, and to change the policy with it.",
+			"renaming a value is not permitted: this policy's row filters know values by name")
+	}
 	if temporaryDomain(s.node) {
 		return refuse("statement_not_allowed", "Create it in a schema of its own.", "a temporary domain would stand in for a type of the same name")
 	}

@@ -108,7 +108,8 @@ func (e *Engine) resolveIndex(ref *relationRef) {
 		if e.catalog.Relations[n] != nil {
 			return // PostgreSQL takes a table for an index here
 		}
-		if table, ok := e.catalog.Indexes[n]; ok {
+		if index, ok := e.catalog.Indexes[n]; ok {
+			table := index.Table
 			ref.name, ref.relation, ref.system = table, e.catalog.Relations[table], isSystem(table.Schema)
 			return
 		}

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
 
@@ -55,6 +57,7 @@ func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
 	item, rules := a.destination(n.Relation)
 	a.insertable(n, rules)
 	a.sways(n.Relation, rules, true, n.OnConflictClause.GetTargetList())
+	a.cascades(n.Relation, rules, n.OnConflictClause.GetTargetList(), false)
 	if n.SelectStmt != nil {
 		if out := a.query(n.SelectStmt, ns); out.masked() {
 			a.refuse(maskRefusal(inExpression, "INSERT … SELECT, which would store it"))
@@ -78,6 +81,9 @@ func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
 				}
 			}
 			a.expr(c.Infer.WhereClause, target, inPredicate)
+			if a.arbitrates(rules, c.Infer.Conname) {
+				a.refuse(maskRefusal(inPredicate, "ON CONFLICT ON CONSTRAINT"))
+			}
 		}
 		a.assignments(c.TargetList, both)
 		if c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE {
@@ -91,6 +97,16 @@ func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
 	}
 	return a.hold(heldWrite{written: written{rules: rules, alias: item.name}, returning: &n.ReturningList,
 		told: n.OnConflictClause.GetAction() == pg.OnConflictAction_ONCONFLICT_UPDATE}, target)
+}
+
+// arbitrates says whether a masked column may be one that a constraint keeps
+// apart. The index of a constraint has its name.
+func (a *analysis) arbitrates(rules *relationRules, constraint string) bool {
+	if constraint == "" || rules.relation == nil || len(rules.masks) == 0 {
+		return false
+	}
+	index, ok := a.rules.catalog.Indexes[RelationName{rules.name.Schema, constraint}]
+	return !ok || slices.ContainsFunc(index.Columns, func(name string) bool { return name == "" || rules.masks[name] != "" })
 }
 
 // insertable refuses an INSERT whose rows nothing could hold to a filter.
@@ -124,6 +140,7 @@ func (a *analysis) update(n *pg.UpdateStmt, outer *namespace) shape {
 	scope := a.alongside(target, n.FromClause)
 	held := a.moves(n, rules)
 	a.sways(n.Relation, rules, false, n.TargetList)
+	a.cascades(n.Relation, rules, n.TargetList, false)
 	a.assignments(n.TargetList, scope)
 	a.restricted(rules, item, &n.WhereClause, scope)
 	if !held {
@@ -157,6 +174,7 @@ func (a *analysis) delete(n *pg.DeleteStmt, outer *namespace) shape {
 	target := &namespace{items: []*fromItem{item}, star: item.shape, outer: ns}
 	scope := a.alongside(target, n.UsingClause)
 	a.sways(n.Relation, rules, true, nil)
+	a.cascades(n.Relation, rules, nil, true)
 	a.restricted(rules, item, &n.WhereClause, scope)
 	return a.returns(&n.ReturningList, scope)
 }
@@ -217,8 +235,10 @@ func (a *analysis) merge(n *pg.MergeStmt, outer *namespace) shape {
 		a.expr(when.GetCondition(), scope, inPredicate)
 		if c := when.GetCommandType(); c == pg.CmdType_CMD_UPDATE {
 			a.sways(n.Relation, rules, false, when.GetTargetList())
+			a.cascades(n.Relation, rules, when.GetTargetList(), false)
 		} else {
 			a.sways(n.Relation, rules, c == pg.CmdType_CMD_INSERT || c == pg.CmdType_CMD_DELETE, nil)
+			a.cascades(n.Relation, rules, nil, c == pg.CmdType_CMD_DELETE)
 		}
 		a.assignments(when.GetTargetList(), scope)
 		for _, v := range when.GetValues() {

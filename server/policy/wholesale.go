@@ -31,6 +31,18 @@ func wholesale(stmt *pg.Node) string {
 	return ""
 }
 
+// looksAtValues says whether an ALTER DOMAIN holds the values of every column
+// of the domain to a constraint.
+func looksAtValues(n *pg.AlterDomainStmt) bool {
+	switch n.GetSubtype() {
+	case "C": // ADD CONSTRAINT
+		return !n.Def.GetConstraint().GetSkipValidation()
+	case "O", "V": // SET NOT NULL, VALIDATE CONSTRAINT
+		return true
+	}
+	return false
+}
+
 // renamesTable: PostgreSQL lets ALTER INDEX rename a table too.
 func (s *statement) renamesTable() bool {
 	for _, r := range s.refs {

@@ -24,6 +24,11 @@ create index orders_by_tenant on orders (tenant_id);
 create table lines (order_id int references orders, sku text, qty int not null, primary key (order_id, sku));
 create table products (id int primary key, name text unique, price numeric(8,2) check (price >= 0));
 create table keys (id int primary key, label text, value text);
+create domain label as text;
+create table regions (id int primary key, name text);
+create table shops (id int primary key, region_id int references regions on update cascade on delete set null, motto label);
+create table shelves (id int primary key, shop_id int references shops on delete cascade, goods text);
+create view territories as select id as code, name from regions;
 create table "Customer Cards" ("Id" int primary key, "Card No" text, holder text);
 
 create view directory as select id, name, email from users;
@@ -54,6 +59,10 @@ create domain address as text check (is_address(value));
 create type letter as (sender address, body text);
 create type reach as range (subtype = address);
 create table letters (id int, sender address);
+create type mood as enum ('calm');
+create type tone as enum ('flat', 'sharp');
+create function tone_of(m mood) returns tone language sql stable as 'select case when exists (select from users where email = ''mark-ann@mail.test'') then ''flat''::tone else ''sharp'' end';
+create cast (mood as tone) with function tone_of(mood) as implicit;
 create procedure close_order(n int) language sql as 'update orders set state = ''paid'' where id = n';
 
 do $$ begin
@@ -78,6 +87,7 @@ set client_min_messages = warning;
 drop schema scratch cascade;
 create schema scratch;
 delete from lines; delete from orders; delete from users; delete from tenants; delete from products; delete from keys;
+delete from shelves; delete from shops; delete from regions;
 delete from "Customer Cards"; delete from events; delete from notes; delete from contacts; delete from hr.payroll; delete from hr.users;
 alter sequence tickets restart;
 insert into tenants values (1, 'acme', 'team'), (2, 'bolt', 'free'), (3, 'core', 'scale');
@@ -93,6 +103,9 @@ insert into orders values
 insert into lines values (10, 'p1', 1), (10, 'p2', 1), (11, 'i1', 1), (20, 'mark-sku-20', 5), (30, 'mark-sku-30', 6);
 insert into products values (1, 'pen', 2.50), (2, 'ink', 7.50), (3, 'cap', 0.00);
 insert into keys values (1, 'prod', 'mark-key-prod'), (2, 'test', 'mark-key-test');
+insert into regions values (1, 'north'), (2, 'south');
+insert into shops values (1, 1, 'open late'), (2, 2, 'mark-shop-south');
+insert into shelves values (1, 1, 'tea'), (2, 2, 'mark-goods-south');
 insert into "Customer Cards" values (1, 'mark-card-4111', 'ann'), (2, 'mark-card-5500', 'bob');
 insert into events values (1, 1, 'login'), (2, 1, 'logout'), (3, 2, 'mark-event-bolt'), (4, 3, 'mark-event-core');
 insert into notes values (1, 'ann', 'mark-note-ann'), (2, 'bob', 'mark-note-bob');
@@ -106,7 +119,7 @@ insert into hr.users values (1, 'mark-nick-ann');
 const filled = `refresh materialized view cards`
 
 // tables are all that hold rows of the fixture.
-var tables = strings.Fields(`tenants users orders lines products keys "Customer_Cards" events notes contacts hr.payroll hr.users`)
+var tables = strings.Fields(`tenants users orders lines products keys regions shops shelves "Customer_Cards" events notes contacts hr.payroll hr.users`)
 
 // statement is the SQL name of a table in tables.
 func statement(table string) string { return strings.ReplaceAll(table, "_", " ") }

@@ -14,6 +14,12 @@ var unlined = under("unlined", except("lines"))
 // dated has a filter that reads dates as the session does.
 var dated = under("dated", readOnly, filter("orders", "placed < '02/01/2026'::date and placed < current_date and tenant_id = 1"))
 
+// northern sees the shops of one region, which a foreign key has follow it.
+var northern = under("northern", filter("shops", "region_id = 1"), filter("shelves", "shop_id in (select id from shops where region_id = 1)"))
+
+// unshelved may not see what a cascade deletes, nor values of a domain.
+var unshelved = under("unshelved", except("shelves", "shops"))
+
 const (
 	cascading = `alter table lines drop constraint lines_order_id_fkey;
 		alter table lines add constraint follows foreign key (order_id) references orders on update cascade, add constraint low check (order_id < 1000)`
@@ -46,6 +52,28 @@ func indirect() []group {
 			refused(`function_not_allowed`, `select jsonb_populate_record(l, '{"sender": "mark-ann@mail.test"}') from tenants t left join letters l on true`, `type "address" checks its values`),
 			allow(`select (jsonb_populate_record(t, '{"name": "other"}')).name from tenants t where id = 1`, `other`),
 			allow(`select id, sender is null from letters`, ``),
+			refused(`function_not_allowed`, `select coalesce(null::tone, 'calm'::mood)`, `types "mood" and "tone" may be cast by a function`),
+			allow(`select 'calm'::mood, ('(1,x)'::account).email`, `calm|x`),
+		}},
+		{northern, []scenario{
+			filtered(`select s.id, h.goods from shops s join shelves h on h.shop_id = s.id`, `1|tea`),
+			refused(`row_filter_unsafe`, `update regions set id = 3 where id = 1`, `column "id" decides, by a foreign key, which rows this credential may see`),
+			refused(`row_filter_unsafe`, `update territories set code = 1 where code = 2`, `column "code" decides, by a foreign key`),
+			refused(`row_filter_unsafe`, `insert into regions values (2, 'x') on conflict (id) do update set id = 1`, `column "id" decides, by a foreign key`),
+			refused(`row_filter_unsafe`, `merge into regions r using (values (2)) v(i) on r.id = v.i when matched then update set id = 1`, `column "id" decides, by a foreign key`),
+			refused(`row_filter_unsafe`, `with r as (delete from regions where id = 2 returning id) select * from r`, `rows of table "regions" decide, by a foreign key`),
+			allow(`update territories set name = 'x' where code = 2`, ``).tagged("UPDATE 1").leaving(`select name from regions where id = 2`, `x`),
+			allow(`insert into regions values (3, 'east')`, ``).tagged("INSERT 0 1").leaving(`select count(*) from regions`, `3`),
+			filtered(`delete from shops where region_id in (1, 2) returning id`, `1`).tagged("DELETE 1").leaving(`select goods from shelves`, `mark-goods-south`),
+			refused(`statement_not_allowed`, `alter type tone rename value 'flat' to 'dull'`, `renaming a value is not permitted: this policy's row filters know values by name`),
+		}},
+		{unshelved, []scenario{
+			refused(`table_not_allowed`, `alter domain label add check (value not like 'mark-s%')`, `ALTER DOMAIN would tell whether values of tables that it does not name satisfy it`),
+			refused(`table_not_allowed`, `alter domain label add constraint c check (value <> ''); alter domain label validate constraint c`, `ALTER DOMAIN would tell`),
+			refused(`table_not_allowed`, `alter domain label validate constraint c`, `ALTER DOMAIN would tell`),
+			refused(`table_not_allowed`, `alter domain label set not null`, `ALTER DOMAIN would tell`),
+			allow(`alter domain label add constraint c check (value <> 'mark-shop-south') not valid`, ``).tagged("ALTER DOMAIN").on("", `alter domain label drop constraint c`),
+			allow(`alter type tone rename value 'flat' to 'dull'`, ``).tagged("ALTER TYPE").on("", `alter type tone rename value 'dull' to 'flat'`),
 		}},
 	}
 }
