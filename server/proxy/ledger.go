@@ -14,8 +14,9 @@ type ledger struct {
 	status   byte // transaction status of the last ReadyForQuery
 }
 
-// Kinds of entries. batch stands for any number of extended-protocol messages
-// in a row, which a Sync ends.
+// Kinds of entries. A batch, the extended-protocol messages up to a Sync or a
+// Query, is as many entries in a row as it has messages to be answered, and one
+// more: that the batch goes on is known after all answers as well.
 const (
 	batch     = 'x'
 	query     = wire.Query
@@ -46,7 +47,13 @@ func (l *ledger) sent(typ byte) {
 		l.skipping = false
 		l.push(syncPoint)
 	default:
-		if !l.skipping && (l.empty() || l.queue[len(l.queue)-1] != batch) {
+		if l.skipping {
+			return
+		}
+		if l.empty() || l.queue[len(l.queue)-1] != batch {
+			l.push(batch)
+		}
+		if typ != wire.Flush {
 			l.push(batch)
 		}
 	}
@@ -59,7 +66,7 @@ func (l *ledger) received(typ, status byte) {
 	case wire.ReadyForQuery:
 		l.status = status
 		l.copying, l.skipping = false, false
-		l.pop(batch)
+		l.head = l.batchEnd()
 		if !l.empty() {
 			l.head++
 		}
@@ -69,20 +76,30 @@ func (l *ledger) received(typ, status byte) {
 		if l.empty() || l.queue[l.head] != batch {
 			return
 		}
+		if next := l.head + 1; next < len(l.queue) && (l.queue[next] == query || l.queue[next] == function) {
+			l.head = next // all before it was answered: it is this one that failed, and that skips nothing
+			return
+		}
 		for !l.empty() && l.queue[l.head] != syncPoint {
 			l.head++
 		}
 		l.skipping = l.empty()
 		l.compact()
+	case wire.ParseComplete, wire.BindComplete, wire.CloseComplete, wire.RowDescription, wire.NoData,
+		wire.CommandComplete, wire.PortalSuspended, wire.EmptyQuery:
+		if next := l.head + 1; next < len(l.queue) && l.queue[l.head] == batch && l.queue[next] == batch {
+			l.head = next // one more message of the batch was answered
+		}
 	case wire.CopyInResponse, wire.CopyBothResp:
 		l.copying = true
 		// What was sent right behind the COPY is ignored as well.
 		if !l.empty() {
-			i := l.head + 1
-			for i < len(l.queue) && l.queue[i] == syncPoint {
-				i++
+			from := max(l.head+1, l.batchEnd())
+			to := from
+			for to < len(l.queue) && l.queue[to] == syncPoint {
+				to++
 			}
-			l.queue = append(l.queue[:l.head+1], l.queue[i:]...)
+			l.queue = append(l.queue[:from], l.queue[to:]...)
 		}
 	}
 }
@@ -95,10 +112,13 @@ func (l *ledger) idle() bool { return l.empty() && !l.skipping && l.status == 'I
 
 func (l *ledger) push(kind byte) { l.queue = append(l.queue, kind) }
 
-func (l *ledger) pop(kind byte) {
-	if !l.empty() && l.queue[l.head] == kind {
-		l.head++
+// batchEnd is where the batch ends that is at the head, if one is.
+func (l *ledger) batchEnd() int {
+	at := l.head
+	for at < len(l.queue) && l.queue[at] == batch {
+		at++
 	}
+	return at
 }
 
 func (l *ledger) compact() {
@@ -115,4 +135,4 @@ func (l *ledger) compact() {
 func (l *ledger) done() bool { return l.empty() || l.open() }
 
 // open reports whether a batch has no Sync yet, and nothing is before it.
-func (l *ledger) open() bool { return len(l.queue)-l.head == 1 && l.queue[l.head] == batch }
+func (l *ledger) open() bool { return !l.empty() && l.batchEnd() == len(l.queue) }

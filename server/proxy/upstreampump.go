@@ -300,7 +300,8 @@ func (p *upstreamPump) enter(typ byte, body []byte) {
 		p.ledger.received(typ, 0)
 		severity := wire.ParseReport(body).Severity
 		p.fatal = severity == wire.SeverityFatal || severity == "PANIC"
-	case wire.CopyInResponse, wire.CopyBothResp:
+	case wire.DataRow, wire.CopyData: // by far the most
+	default:
 		p.ledger.received(typ, 0)
 	}
 }
@@ -312,10 +313,7 @@ func (p *upstreamPump) follow(typ byte, body []byte) {
 	if first == nil {
 		return
 	}
-	switch {
-	case typ == wire.ErrorResponse && first.kind == wire.Query:
-		p.ledger.pop(batch) // what came before the Query has been answered
-	case typ == wire.ReadyForQuery && first.ends && (len(body) == 0 || body[0] != 'I'):
+	if typ == wire.ReadyForQuery && first.ends && (len(body) == 0 || body[0] != 'I') {
 		// A request to cancel came in between. What the client asked must not
 		// go on in a transaction that it does not know of.
 		p.mu.Unlock()
