@@ -16,13 +16,14 @@ import (
 // ctx ends; whether a statement was cancelled shows on u alone.
 func (u *Upstream) Cancel(ctx context.Context) error {
 	addr := u.RemoteAddr()
-	conn, err := new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
+	socket, err := new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
 	if err != nil {
 		return fmt.Errorf("dial upstream to cancel: %w", err)
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer socket.Close()
+	stop := context.AfterFunc(ctx, func() { socket.Close() })
 	defer stop()
+	conn := socket
 	if u.tls != nil {
 		if _, err := conn.Write(wire.AppendSSLRequest(nil)); err != nil {
 			return fmt.Errorf("request TLS to cancel: %w", err)

@@ -70,6 +70,15 @@ func (u *Upstream) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
+// Abort closes without TLS's farewell, which a server that takes nothing more
+// would hold up for seconds.
+func (u *Upstream) Abort() error {
+	if secure, ok := u.Conn.(*tls.Conn); ok {
+		return secure.NetConn().Close()
+	}
+	return u.Conn.Close()
+}
+
 // baseConfig is a pgconn configuration that owes nothing to the environment
 // of the process: pgconn insists on having parsed one itself.
 var baseConfig = sync.OnceValues(func() (*pgconn.Config, error) {

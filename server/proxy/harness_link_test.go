@@ -24,11 +24,38 @@ func atoi(t testing.TB, s string) int {
 	return n
 }
 
-// link is a connection to the upstream that can be cut.
+// link is a connection to the upstream that can be cut, and frozen: then it
+// takes connections and bytes, as a machine without power for its programs
+// does, and nothing comes of them.
 type link struct {
-	port  int
+	port   int
+	frozen atomic.Bool
+	after  atomic.Int64 // connections since it is frozen
+	thaw   chan struct{}
+
 	mu    sync.Mutex
 	conns []net.Conn
+}
+
+func (l *link) through(to io.Writer) io.Writer { return linkWriter{l, to} }
+
+type linkWriter struct {
+	*link
+	to io.Writer
+}
+
+func (w linkWriter) Write(b []byte) (int, error) {
+	if w.frozen.Load() {
+		<-w.thaw
+	}
+	return w.to.Write(b)
+}
+
+// thawed ends the freezing, for good.
+func (l *link) thawed() {
+	if l.frozen.Swap(false) {
+		close(l.thaw)
+	}
 }
 
 func newLink(t testing.TB, to string) *link {
@@ -37,13 +64,16 @@ func newLink(t testing.TB, to string) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{port: ln.Addr().(*net.TCPAddr).Port}
+	l := &link{port: ln.Addr().(*net.TCPAddr).Port, thaw: make(chan struct{})}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
 			in, err := ln.Accept()
 			if err != nil {
 				return
+			}
+			if l.frozen.Load() {
+				l.after.Add(1)
 			}
 			out, err := net.Dial("tcp", to)
 			if err != nil {
@@ -53,13 +83,14 @@ func newLink(t testing.TB, to string) *link {
 			l.mu.Lock()
 			l.conns = append(l.conns, in, out)
 			l.mu.Unlock()
-			wg.Go(func() { _, _ = io.Copy(out, in); out.Close() })
-			wg.Go(func() { _, _ = io.Copy(in, out); in.Close() })
+			wg.Go(func() { _, _ = io.Copy(l.through(out), in); out.Close() })
+			wg.Go(func() { _, _ = io.Copy(l.through(in), out); in.Close() })
 		}
 	})
 	t.Cleanup(func() {
 		ln.Close()
 		l.cut()
+		l.thawed()
 		wg.Wait()
 	})
 	return l

@@ -20,6 +20,9 @@ const (
 	// cancelTimeout bounds how long a cancel request upstream may take, and
 	// with it how long the client's next statement may wait for it.
 	cancelTimeout = 5 * time.Second
+	// settling bounds how long the end of a session waits for what still runs
+	// upstream.
+	settling = 3 * time.Second
 	// farewell bounds the last writes to either side.
 	farewell = time.Second
 )
@@ -262,7 +265,11 @@ func (s *session) closeUpstream(whole bool) {
 	s.mu.Lock()
 	silent, lost := s.silent, s.lost
 	s.mu.Unlock()
-	if whole && !silent && !lost {
+	if !whole || lost {
+		s.upstream.Abort()
+		return
+	}
+	if !silent {
 		_ = s.upstream.SetWriteDeadline(time.Now().Add(farewell))
 		_, _ = s.upstream.Write(wire.AppendTerminate(nil))
 	}

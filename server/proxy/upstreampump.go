@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -194,14 +195,20 @@ func (p *upstreamPump) account() (done int, err error) {
 // is gone: PostgreSQL would not notice before it has something to send. A
 // cancel request that comes before the statement has begun is lost, so it is
 // repeated until the upstream has answered all it was asked. In the middle of
-// a COPY from the client the end of the connection does the same.
+// a COPY from the client the end of the connection does the same. A server that
+// does not answer at all is not waited for longer than for those answers.
 func (p *upstreamPump) settle() {
+	if !p.outstanding() {
+		return
+	}
+	within, stop := context.WithTimeout(p.srv.base, settling)
+	defer stop()
 	wait := 20 * time.Millisecond
 	for range 7 { // 2.5 s: a batch without Sync has no answer that could come
-		if !p.outstanding() {
+		if !p.outstanding() || within.Err() != nil {
 			return
 		}
-		p.cancel(p.srv.base)
+		p.cancel(within)
 		_ = p.upstream.SetReadDeadline(time.Now().Add(wait))
 		wait *= 2
 		for p.outstanding() {
