@@ -128,6 +128,12 @@ func (s *store) count(ctx context.Context, fn func(tx *tx) error) error {
 	}
 	defer leave()
 	raw, err := s.engine.writer().BeginTx(ctx, s.engine.rowOptions())
+	for err != nil && s.engine.retryable(err) {
+		if ended := ctx.Err(); ended != nil {
+			return fmt.Errorf("begin transaction: %w: %w", ended, err)
+		}
+		raw, err = s.engine.writer().BeginTx(ctx, s.engine.rowOptions())
+	}
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}

@@ -88,7 +88,7 @@ func (db testDB) raw(t testing.TB) *sql.DB {
 	t.Helper()
 	driver, source := "pgx", db.url
 	if db.engine == "sqlite" {
-		driver, source = "sqlite", sqliteDSN(db.path, "deferred", "synchronous(FULL)")
+		driver, source = "sqlite", sqliteDSN(db.path, "deferred", sqlitePatience, "synchronous(FULL)")
 	}
 	raw, err := sql.Open(driver, source)
 	if err != nil {

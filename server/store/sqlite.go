@@ -18,10 +18,17 @@ import (
 // sqlitePoll is how often a file is asked whether another process wrote it.
 const sqlitePoll = 500 * time.Millisecond
 
+// How long SQLite waits for a lock of another process before it gives up. No
+// context reaches it meanwhile: writers come back soon, and try again.
+const (
+	sqlitePatience    = 10 * time.Second
+	sqliteWriterWaits = 200 * time.Millisecond
+)
+
 // sqliteEngine has one connection that writes, so that writers of this
 // process queue in Go, where a context can end the wait, and several that
-// read beside it. Writers of other processes are kept out by BEGIN IMMEDIATE
-// and waited for by busy_timeout.
+// read beside it. Writers of other processes are kept out by BEGIN IMMEDIATE,
+// which is tried again while one of them is at it.
 type sqliteEngine struct {
 	w, r  *sql.DB
 	every time.Duration // between looks for the changes of other processes
@@ -44,15 +51,25 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	e := &sqliteEngine{every: sqlitePoll}
 	// FULL: an answer that was sent, with its one-time secret, must survive a
 	// power cut; in WAL mode NORMAL would not promise that.
-	if e.w, err = sql.Open("sqlite", sqliteDSN(path, "immediate", "synchronous(FULL)")); err != nil {
+	writer := func(waits time.Duration) error {
+		e.w, err = sql.Open("sqlite", sqliteDSN(path, "immediate", waits, "synchronous(FULL)"))
+		if err == nil {
+			e.w.SetMaxOpenConns(1)
+		}
+		return err
+	}
+	if err := writer(sqlitePatience); err != nil {
 		return nil, err
 	}
-	e.w.SetMaxOpenConns(1)
-	if err := migrate(ctx, "sqlite", e.w); err != nil {
-		e.w.Close()
+	err = migrate(ctx, "sqlite", e.w)
+	e.w.Close()
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if e.r, err = sql.Open("sqlite", sqliteDSN(path, "deferred", "query_only(1)")); err != nil {
+	if err := writer(sqliteWriterWaits); err != nil {
+		return nil, err
+	}
+	if e.r, err = sql.Open("sqlite", sqliteDSN(path, "deferred", sqlitePatience, "query_only(1)")); err != nil {
 		e.w.Close()
 		return nil, err
 	}
@@ -62,10 +79,10 @@ func openSQLite(ctx context.Context, path string) (*sqliteEngine, error) {
 	return e, nil
 }
 
-func sqliteDSN(path, lock, pragma string) string {
+func sqliteDSN(path, lock string, waits time.Duration, pragma string) string {
 	q := url.Values{
 		"_txlock": {lock},
-		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", pragma},
+		"_pragma": {fmt.Sprintf("busy_timeout(%d)", waits.Milliseconds()), "journal_mode(WAL)", "foreign_keys(1)", pragma},
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
 }

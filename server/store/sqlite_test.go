@@ -2,11 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestSQLiteFileIsPrivateWhateverItsName(t *testing.T) {
@@ -52,7 +55,7 @@ func TestSQLiteSettings(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pgbeam.db")
 	db := testDB{engine: "sqlite", url: "sqlite:" + path, path: path, keys: newKeys(t)}
 	e := db.open(t).engine.(*sqliteEngine)
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"} {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "200"} {
 		var got string
 		if err := e.w.QueryRow("PRAGMA " + pragma).Scan(&got); err != nil || got != want {
 			t.Errorf("%s of the writer is %q, want %q; %v", pragma, got, want, err)
@@ -60,6 +63,60 @@ func TestSQLiteSettings(t *testing.T) {
 	}
 	if _, err := e.r.Exec("DELETE FROM projects"); err == nil {
 		t.Error("a reader can write")
+	}
+}
+
+// A writer waits for one of another process for as long as its context lets it,
+// and is done then, or when the other one is.
+func TestSQLiteWriterWaitsForOtherProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pgbeam.db")
+	s, err := Open(t.Context(), "sqlite:"+path, newKeys(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	other, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	lock, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	for name, write := range map[string]func(context.Context) error{
+		"change": func(ctx context.Context) error { return s.Update(ctx, func(Tx) error { return nil }) },
+		"lease": func(ctx context.Context) error {
+			_, err := s.LeaseBudget(ctx, BudgetRequest{Subject: "agt_1", Need: 1})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := lock.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+				t.Fatal(err)
+			}
+			short, cancel := context.WithTimeout(t.Context(), 2*sqliteWriterWaits)
+			defer cancel()
+			if err := write(short); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("while the other one writes: %v", err)
+			}
+			long, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			written := make(chan error, 1)
+			go func() { written <- write(long) }()
+			select {
+			case err := <-written:
+				t.Errorf("it did not wait: %v", err)
+			case <-time.After(3 * sqliteWriterWaits): // SQLite itself has given up by now
+			}
+			if _, err := lock.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-written; err != nil {
+				t.Errorf("when the other one was done: %v", err)
+			}
+		})
 	}
 }
 
