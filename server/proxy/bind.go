@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
@@ -10,8 +11,8 @@ import (
 )
 
 // bind makes a portal of a statement that may be any of list, and returns what
-// is known of it then, nil when that was refused.
-func (p *enforcePump) bind(portal []byte, list []*prepared) *slot {
+// is known of it then, nil when that was refused. asIs is reply's.
+func (p *enforcePump) bind(portal []byte, list []*prepared, asIs bool) *slot {
 	r := p.stillNamed(list)
 	if r == nil && len(p.portals.byName) >= maxPortals && p.portals.at(portal) == nil {
 		r = &wire.Report{
@@ -24,7 +25,7 @@ func (p *enforcePump) bind(portal []byte, list []*prepared) *slot {
 		return nil
 	}
 	made := p.portals.set(string(portal), list...)
-	p.sending(reply{kind: wire.Bind})
+	p.sending(reply{kind: wire.Bind, asIs: asIs})
 	return made
 }
 
@@ -50,7 +51,7 @@ func (p *enforcePump) bindRead(body []byte) error {
 			return err
 		}
 	}
-	if made := p.bind(portal, list); made != nil {
+	if made := p.bind(portal, list, false); made != nil {
 		made.nulls = nulls
 		p.out = wire.AppendBody(p.out, wire.Bind, body)
 	}
@@ -148,4 +149,33 @@ func withCheck(bind []byte, c *policy.Check) ([]byte, error) {
 	}
 	out := binary.BigEndian.AppendUint16(bind[:at:at], uint16(len(formats)/2+1))
 	return append(append(out, 0, 0), formats...), nil
+}
+
+// misformatted is what the client is told when PostgreSQL misses the format of
+// a check's column in a Bind that went upstream as it came, nil for what the
+// upstream says.
+func misformatted(body []byte) *wire.Report {
+	if routineOf(body) != "PortalSetResultFormat" {
+		return nil
+	}
+	return &wire.Report{
+		Severity: wire.SeverityError, Code: codeTooComplex,
+		Message: fmt.Sprintf("parameters of more than %d bytes, with a format for each column of the result, are not supported for a write under a row filter", maxExamined),
+		Hint:    "Ask for all columns of the result in one format, or send less in parameters.",
+	}
+}
+
+// routineOf is the function of PostgreSQL that an ErrorResponse names.
+func routineOf(body []byte) string {
+	for len(body) > 1 && body[0] != 0 {
+		value, rest, ok := bytes.Cut(body[1:], []byte{0})
+		if !ok {
+			break
+		}
+		if body[0] == 'R' {
+			return string(value)
+		}
+		body = rest
+	}
+	return ""
 }

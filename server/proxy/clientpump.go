@@ -30,6 +30,7 @@ func (s *session) toUpstream() (whole bool) {
 	relay, from := p.relay, io.Reader(s.client)
 	if s.enforcer != nil {
 		e := &enforcePump{clientPump: p, enforcer: s.enforcer, ahead: lookahead{session: s}}
+		defer e.giveBack()
 		relay, from = e.relay, &e.ahead
 	}
 	for {

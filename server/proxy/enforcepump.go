@@ -43,6 +43,7 @@ type enforcePump struct {
 	rest  rest
 	typ   byte   // of the frame that is collected
 	body  []byte // of it
+	held  int    // bytes that room was taken for
 	block block
 	skip  bool // the client's frames up to its Sync, as the upstream does after an error
 }
@@ -61,7 +62,7 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 					if !p.frame(p.typ, p.body) {
 						return done, false
 					}
-					p.body = nil
+					p.giveBack()
 				}
 			}
 			done += n
@@ -105,13 +106,8 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 			case h.Type != wire.Query && h.Type != wire.Parse:
 				p.end(protocolViolation(fmt.Errorf("message type %q of %d bytes", h.Type, h.Body)))
 				return done, false
-			case h.Body > maxExamined:
-				if !p.tooLong(h) {
-					return done, false
-				}
-				p.rest = discard
-			default:
-				p.typ, p.body, p.rest = h.Type, make([]byte, 0, h.Body), collect
+			case !p.collect(h):
+				return done, false
 			}
 			p.scan.Enter(h)
 			done += wire.HeaderSize
@@ -134,17 +130,15 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 			if read && !whole && h.Body+wire.HeaderSize <= bufferSize {
 				return done, p.flush()
 			}
-			if read && !whole && h.Body <= maxExamined {
-				p.typ, p.body, p.rest = h.Type, make([]byte, 0, h.Body), collect
+			if read && !whole && (masks || h.Body <= maxExamined) {
+				if !p.collect(h) {
+					return done, false
+				}
 				p.scan.Enter(h)
 				done += wire.HeaderSize
 				continue
 			}
-			if masks || hasCheck && whole {
-				if !whole {
-					p.end(fatal(codeTooComplex, "Send less in parameters.", "parameters of more than %d bytes for a statement with masked columns", maxExamined))
-					return done, false
-				}
+			if read && whole {
 				p.scan.Enter(h)
 				p.scan.Skip(have)
 				if !p.handle(h.Type, have) {
@@ -153,7 +147,7 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 				done += wire.HeaderSize + h.Body
 				continue
 			}
-			if p.bind(portal, list) == nil {
+			if p.bind(portal, list, hasCheck) == nil {
 				p.rest = discard
 			} else {
 				p.rest = passOn
@@ -485,14 +479,42 @@ func target(body []byte) (kind byte, name []byte, err error) {
 	return body[0], body[1 : len(body)-1], nil
 }
 
-// tooLong refuses a text that is not even read.
-func (p *enforcePump) tooLong(h wire.Header) bool {
+// collect begins to read a frame whole that is too long for the buffer, or
+// refuses it unread. It reports whether to go on.
+func (p *enforcePump) collect(h wire.Header) bool {
+	var why *wire.Report
+	switch {
+	case h.Body > maxExamined && h.Type == wire.Bind:
+		why = &wire.Report{
+			Severity: wire.SeverityError, Code: codeTooComplex,
+			Message: fmt.Sprintf("these parameters are %d bytes long; at most %d are examined for a statement with masked columns", h.Body, maxExamined),
+			Hint:    "Send less in parameters.",
+		}
+	case h.Body > maxExamined:
+		why = blockedFor(fmt.Sprintf("this statement is %d bytes long; at most %d are examined", h.Body, maxExamined),
+			"Send it in parts, or values as parameters.")
+	case !p.srv.frames.take(h.Body):
+		why = noRoomFor()
+	default:
+		p.typ, p.body, p.held, p.rest = h.Type, make([]byte, 0, h.Body), h.Body, collect
+		return true
+	}
+	p.rest = discard
 	if !p.permitted() || executes(h.Type) && !p.paced() {
 		return false
 	}
-	p.refuse(h.Type, "", blockedFor(fmt.Sprintf("this statement is %d bytes long; at most %d are examined", h.Body, maxExamined),
-		"Send it in parts, or values as parameters."))
+	if h.Type == wire.Bind {
+		p.refuse(wire.Parse, unstored, why)
+	} else {
+		p.refuse(h.Type, "", why)
+	}
 	return true
+}
+
+// giveBack ends what collect began.
+func (p *enforcePump) giveBack() {
+	p.srv.frames.giveBack(p.held)
+	p.body, p.held = nil, 0
 }
 
 // unstored is the name that a Parse gets which stands for a frame other than a

@@ -217,6 +217,11 @@ func (e *enforcer) failed(body []byte) []byte {
 	if why := e.stoodFor(body); why != nil {
 		return wire.AppendReport(nil, *why)
 	}
+	if first := e.replies.first(); first != nil && first.asIs {
+		if why := misformatted(body); why != nil {
+			return wire.AppendReport(nil, *why)
+		}
+	}
 	if c := e.replies.check(); c != nil {
 		if why := unsatisfied(c, body); why != nil {
 			return wire.AppendReport(nil, *why)

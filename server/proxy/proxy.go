@@ -49,6 +49,10 @@ type Config struct {
 	LoginTimeout   time.Duration // 15 s: from accept to the end of authentication, and again for the upstream
 	MaxConnections int           // 10000 client connections in this process
 	FailuresPerMin int           // 20 failed logins a minute per client address and user
+	// FrameMemory is how many bytes all sessions together may hold of frames
+	// that policies need whole and that do not fit into a session's buffer of
+	// 32 KiB: 1 GiB. What finds no room is refused.
+	FrameMemory int64
 	// MockSeed makes the challenge for a user name that does not exist; all
 	// proxies of a deployment share it. Random when absent.
 	MockSeed []byte
@@ -67,6 +71,7 @@ type Server struct {
 	catalogs catalog.Cache
 	reports  *reporter
 	meter    *meter.Meter // of budgets
+	frames   memory       // for those that are held whole
 
 	stop    context.CancelFunc // ends the watcher and the reporter
 	base    context.Context
@@ -94,6 +99,9 @@ func New(cfg Config) *Server {
 	if cfg.FailuresPerMin == 0 {
 		cfg.FailuresPerMin = 20
 	}
+	if cfg.FrameMemory == 0 {
+		cfg.FrameMemory = 1 << 30
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -113,6 +121,7 @@ func New(cfg Config) *Server {
 		greeting: map[net.Conn]struct{}{},
 		sessions: map[wire.CancelKey]*session{},
 	}
+	s.frames.left.Store(cfg.FrameMemory)
 	s.base, s.stop = context.WithCancel(context.Background())
 	s.logins, s.close = context.WithCancel(s.base)
 	s.registry = newRegistry(cfg.Store, cfg.Log)

@@ -44,6 +44,7 @@ const (
 	codePrivilege         = "42501"
 	codeSyntax            = "42601"
 	codeUndefinedObject   = "42704"
+	codeOutOfMemory       = "53200"
 	codeTooMany           = "53300"
 	codeRateExceeded      = "53400"
 	codeTooComplex        = "54000"

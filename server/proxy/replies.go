@@ -19,6 +19,7 @@ type reply struct {
 	own     bool   // the client sees nothing of the answer but errors
 	hush    bool   // the client does not see the ReadyForQuery
 	ends    bool   // what the ReadyForQuery ends is a transaction of the proxy's
+	asIs    bool   // a Bind that was too long to get the format of its check's column
 	quiet   []bool // of a Query's statements: those that the proxy put in
 	nulls   []int
 	notices []byte
@@ -209,7 +210,8 @@ func nullify(body []byte, columns []int) ([]byte, error) {
 	if len(body) < 2 {
 		return nil, errBody
 	}
-	out := append([]byte{wire.DataRow, 0, 0, 0, 0}, body[:2]...)
+	out := make([]byte, 0, wire.HeaderSize+len(body)) // it gets no longer
+	out = append(append(out, wire.DataRow, 0, 0, 0, 0), body[:2]...)
 	n, body := int(binary.BigEndian.Uint16(body)), body[2:]
 	for i := range n {
 		if len(body) < 4 {

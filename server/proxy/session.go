@@ -136,6 +136,7 @@ func (s *session) run() {
 	s.contained(func() { whole = s.toUpstream() })
 	<-done
 	down.settle()
+	down.giveBack(0)
 	down.buf.release()
 	s.closeUpstream(whole)
 

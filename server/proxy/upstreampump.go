@@ -22,6 +22,7 @@ type upstreamPump struct {
 
 	whole     []byte // a frame that is too long for the buffer and was needed whole
 	wholeType byte
+	held      int  // bytes of bodies of frames that room was taken for
 	cutting   bool // the frame that scan is in is not for the client
 	severed   bool // the client is at a boundary, and gets nothing more of the upstream's
 }
@@ -113,7 +114,17 @@ func (p *upstreamPump) relay() bool {
 		return false
 	}
 	p.buf.consume(done)
+	p.giveBack(cap(p.whole))
 	return true
+}
+
+// giveBack gives back the room for frames that are done with: all but for keep
+// bytes.
+func (p *upstreamPump) giveBack(keep int) {
+	if p.held > keep {
+		p.srv.frames.giveBack(p.held - keep)
+		p.held = keep
+	}
 }
 
 // edited is the start of the buffer as the client gets it.
@@ -122,13 +133,22 @@ func (p *upstreamPump) edited(done int) []byte {
 	if len(p.edits) == 0 {
 		return data
 	}
-	out, at := make([]byte, 0, 2*done), 0
+	size, at := done, 0
+	for _, e := range p.edits {
+		size += len(e.with)
+	}
+	out := make([]byte, 0, size)
 	for _, e := range p.edits {
 		out = append(append(out, data[at:e.from]...), e.with...)
 		at = e.to
 	}
-	p.edits = p.edits[:0]
+	p.forgetEdits()
 	return append(out, data[at:]...)
+}
+
+func (p *upstreamPump) forgetEdits() {
+	clear(p.edits) // what they put in may be long
+	p.edits = p.edits[:0]
 }
 
 // account enters the frames in the buffer in the ledger and returns how much
@@ -181,7 +201,10 @@ func (p *upstreamPump) account() (done int, err error) {
 			}
 		case wanted && h.Body > maxWhole:
 			return done, p.sever(edit{from: from, to: done}, fmt.Errorf("message type %q of %d bytes", h.Type, h.Body))
+		case wanted && !p.srv.frames.take(h.Body):
+			return done, p.sever(edit{from: from, to: done}, fatal(codeOutOfMemory, noRoomHint, noRoom))
 		case wanted:
+			p.held += h.Body
 			p.wholeType, p.whole = h.Type, make([]byte, 0, h.Body)
 			p.edits = append(p.edits, edit{from: from, to: done})
 			continue // entered when it is whole
@@ -214,8 +237,9 @@ func (p *upstreamPump) settle() {
 		for p.outstanding() {
 			err := p.buf.fill(p.upstream, &p.scan)
 			done, bad := p.account()
-			p.edits = p.edits[:0]
+			p.forgetEdits()
 			p.buf.consume(done)
+			p.giveBack(cap(p.whole))
 			if bad != nil || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				return
 			}
