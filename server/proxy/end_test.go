@@ -108,6 +108,18 @@ func TestIdleSessionEndsWithinASecond(t *testing.T) {
 	}
 }
 
+// A clock that jumps makes the end of a credential late by a minute at most.
+func TestEndOfACredentialIsLookedAtEachMinute(t *testing.T) {
+	now := time.Now()
+	for ends, want := range map[time.Duration]time.Duration{
+		-time.Hour: -time.Hour, 0: 0, time.Second: time.Second, time.Minute: time.Minute, 30 * 24 * time.Hour: time.Minute,
+	} {
+		if got := untilRecheck(now.Add(ends), now); got != want {
+			t.Errorf("%v before the end: %v, want %v", ends, got, want)
+		}
+	}
+}
+
 func idleSessionEnds(t *testing.T, e ending) (took time.Duration) {
 	t.Helper()
 	d := deploy(t)

@@ -171,10 +171,15 @@ func (s *session) recheck() {
 		s.expiry.Stop()
 		s.expiry = nil
 	}
-	if ok {
-		s.expiry = time.AfterFunc(time.Until(at), s.recheck)
+	if ok && !s.over {
+		s.expiry = time.AfterFunc(untilRecheck(at, time.Now()), s.recheck)
 	}
 }
+
+// untilRecheck is how long to wait before the end of a credential is looked at
+// again: not longer than a minute, because timers do not follow a clock that is
+// set, or that went on while the machine slept.
+func untilRecheck(ends, now time.Time) time.Duration { return min(ends.Sub(now), time.Minute) }
 
 // permitted is asked before a statement goes upstream: two atomic loads while
 // nothing has changed.
