@@ -50,7 +50,8 @@ type entry struct {
 	catalog *policy.Catalog
 	digest  Digest
 	at      time.Time // when reading began, or failed
-	expired bool
+	changes int       // of the schema that were announced
+	seen    int       // of them, those that catalog has
 	err     error
 }
 
@@ -126,7 +127,7 @@ func (c *Cache) entry(k Key) *entry {
 func (e *entry) expire() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.expired = true
+	e.changes++
 	e.fresh.Store(nil)
 }
 
@@ -138,7 +139,7 @@ func (e *entry) held(age time.Duration) (catalog *policy.Catalog, err error, ok 
 	switch {
 	case e.err != nil && since < failurePause:
 		return nil, e.err, true
-	case e.err == nil && e.catalog != nil && !e.expired && since < age:
+	case e.err == nil && e.catalog != nil && e.seen == e.changes && since < age:
 		return e.catalog, nil, true
 	}
 	return nil, nil, false
@@ -159,27 +160,24 @@ func (e *entry) get(ctx context.Context, dial Dial, age time.Duration) (*policy.
 	}
 	// What changes from here on is not in what is read.
 	e.mu.Lock()
-	e.expired = false
-	begun := time.Now()
+	begun, changes := time.Now(), e.changes
 	e.mu.Unlock()
 	catalog, digest, err := read(ctx, dial)
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil {
-		e.fresh.Store(nil)
-		if ctx.Err() != nil {
-			e.expired = true // the asker left; that says nothing about the server
-		} else {
+		if ctx.Err() == nil { // else the asker left, which says nothing about the server
+			e.fresh.Store(nil)
 			e.at, e.err = time.Now(), err
 		}
 		return nil, err
 	}
-	e.at, e.err = begun, nil
+	e.at, e.err, e.seen = begun, nil, changes
 	if e.catalog == nil || digest != e.digest {
 		e.catalog, e.digest = catalog, digest
 	}
-	if !e.expired {
+	if e.seen == e.changes {
 		e.fresh.Store(e.catalog)
 		time.AfterFunc(time.Until(begun.Add(maxAge)), func() { e.age(begun) })
 	}

@@ -288,6 +288,55 @@ func TestCacheReadsOnceForAll(t *testing.T) {
 	}
 }
 
+// Whoever asks after a change was announced sees it, while others ask, look and
+// have it read all the time.
+func TestNoHandleAnswersFromBeforeAChange(t *testing.T) {
+	name, conn := database(t)
+	var cache Cache
+	k := Key{Project: "p", Database: "d", Role: "r"}
+	var announced atomic.Int64 // tables that all must see
+	stop := make(chan struct{})
+	var askers sync.WaitGroup
+	for i := range 6 {
+		askers.Go(func() {
+			h := cache.Handle(k, dialer(name))
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				least, ask := announced.Load(), h.Get
+				if i == 0 {
+					ask = h.Look
+				}
+				c, err := ask(context.Background())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if least > 0 && c.Relations[policy.RelationName{Schema: "public", Name: fmt.Sprint("t", least)}] == nil {
+					t.Errorf("table %d is not there", least)
+					return
+				}
+			}
+		})
+	}
+	for n := range int64(15) {
+		if _, err := conn.Exec(t.Context(), fmt.Sprintf("create table t%d (n int)", n+1)); err != nil {
+			t.Error(err)
+			break
+		}
+		cache.Expire("p", "d")
+		announced.Store(n + 1)
+		if _, err := cache.Handle(k, dialer(name)).Get(t.Context()); err != nil { // what is fresh now must not stay so
+			t.Error(err)
+		}
+	}
+	close(stop)
+	askers.Wait()
+}
+
 func TestCacheAnswersNothingItCouldNotRead(t *testing.T) {
 	name, _ := database(t)
 	var cache Cache
