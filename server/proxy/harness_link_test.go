@@ -29,6 +29,7 @@ func atoi(t testing.TB, s string) int {
 // does, and nothing comes of them.
 type link struct {
 	port   int
+	lasts  atomic.Pointer[atomic.Int64] // bytes of the upstream's that still come through; then the link is cut
 	frozen atomic.Bool
 	after  atomic.Int64 // connections since it is frozen
 	thaw   chan struct{}
@@ -49,6 +50,24 @@ func (w linkWriter) Write(b []byte) (int, error) {
 		<-w.thaw
 	}
 	return w.to.Write(b)
+}
+
+// shortLived is the client's end of a link.
+type shortLived struct {
+	*link
+	to io.Writer
+}
+
+func (w shortLived) Write(b []byte) (int, error) {
+	left := w.lasts.Load()
+	if left == nil {
+		return w.to.Write(b)
+	}
+	n, err := w.to.Write(b[:min(len(b), int(left.Load()))])
+	if left.Add(int64(-n)) == 0 && err == nil {
+		err = io.ErrClosedPipe
+	}
+	return n, err
 }
 
 // thawed ends the freezing, for good.
@@ -84,7 +103,7 @@ func newLink(t testing.TB, to string) *link {
 			l.conns = append(l.conns, in, out)
 			l.mu.Unlock()
 			wg.Go(func() { _, _ = io.Copy(l.through(out), in); out.Close() })
-			wg.Go(func() { _, _ = io.Copy(l.through(in), out); in.Close() })
+			wg.Go(func() { _, _ = io.Copy(l.through(shortLived{l, in}), out); in.Close() })
 		}
 	})
 	t.Cleanup(func() {
