@@ -7,15 +7,22 @@ import "strings"
 // (a+b)+c, and each UNION or JOIN. A comma, AND, OR and the words between the
 // arms of a CASE start a new chain: lists, boolean chains and arms are flat in
 // the tree.
-func nesting(sql string) int {
+//
+// copied estimates how much of the text the tree holds more than once, in
+// bytes: SET (a, b) = x gives each of its columns a copy of x, in which another
+// SET may stand.
+func nesting(sql string) (deepest, copied int) {
 	d := depthGauge{levels: make([]level, 1, 16)}
-	for i := 0; i < len(sql) && d.deepest <= maxDepth; {
-		c := sql[i]
+	d.levels[0].copies, d.levels[0].around = 1, 1
+	for i := 0; i < len(sql) && d.deepest <= maxDepth && copied <= maxCopied; {
+		c, from, copies := sql[i], i, d.levels[len(d.levels)-1].copies
 		switch {
 		case c == '\'' || c == '"':
-			i, d.dotted = skipQuoted(sql, i, false), false
+			i = skipQuoted(sql, i, false)
+			d.other()
 		case c == '$':
-			i, d.dotted = skipDollar(sql, i), false
+			i = skipDollar(sql, i)
+			d.other()
 		case c == '-' && strings.HasPrefix(sql[i:], "--"):
 			i = skipLine(sql, i)
 		case c == '/' && strings.HasPrefix(sql[i:], "/*"):
@@ -27,7 +34,8 @@ func nesting(sql string) int {
 			}
 			if end < len(sql) && sql[end] == '\'' && end == i+1 && (c == 'e' || c == 'E') {
 				i = skipQuoted(sql, end, true)
-				continue
+				d.other()
+				break
 			}
 			d.word(sql[i:end])
 			i = end
@@ -35,8 +43,9 @@ func nesting(sql string) int {
 			d.symbol(c)
 			i++
 		}
+		copied += (i - from) * (copies - 1)
 	}
-	return d.deepest
+	return d.deepest, copied
 }
 
 // level is one open bracket: the operators of its current chain, and the set
@@ -44,6 +53,11 @@ func nesting(sql string) int {
 type level struct {
 	chain, joins int
 	isCase       bool
+
+	assigned bool // it stands where the columns that a SET assigns to may
+	columns  int  // how many those are
+	copies   int  // in which the tree holds what comes next
+	around   int  // the same of the level around it
 }
 
 type depthGauge struct {
@@ -54,7 +68,14 @@ type depthGauge struct {
 	// column named end. A number may end in a dot, too (1. UNION …), so that such
 	// a word may not lessen the estimate and may still add to it.
 	dotted bool
+	// set: what comes next may be what a SET assigns to. columns: how many of
+	// those the bracket held that was closed right before, if it stood there.
+	set     bool
+	columns int
 }
+
+// other is a token that is neither a word nor a symbol.
+func (d *depthGauge) other() { d.dotted, d.set, d.columns = false, false, 0 }
 
 func (d *depthGauge) grow(n int) {
 	d.depth += n
@@ -62,14 +83,15 @@ func (d *depthGauge) grow(n int) {
 }
 
 func (d *depthGauge) open(isCase bool) {
-	d.levels = append(d.levels, level{isCase: isCase})
+	copies := d.levels[len(d.levels)-1].copies
+	d.levels = append(d.levels, level{isCase: isCase, columns: 1, copies: copies, around: copies})
 	d.grow(1)
 }
 
 func (d *depthGauge) close() {
 	top := d.levels[len(d.levels)-1]
 	if len(d.levels) == 1 {
-		d.depth, d.levels[0] = 0, level{}
+		d.depth, d.levels[0] = 0, level{copies: 1, around: 1}
 		return
 	}
 	d.levels = d.levels[:len(d.levels)-1]
@@ -96,26 +118,42 @@ func (d *depthGauge) symbol(c byte) {
 	if c == ' ' || c >= '\t' && c <= '\r' {
 		return
 	}
-	d.dotted = c == '.'
+	set, columns := d.set, d.columns
+	d.other()
+	top := &d.levels[len(d.levels)-1]
 	switch c {
+	case '.':
+		d.dotted = true
 	case '(', '[':
 		d.open(false)
+		d.levels[len(d.levels)-1].assigned = set
 	case ')', ']':
+		if top.assigned {
+			d.columns = top.columns
+		}
 		d.close()
 	case ',':
 		d.restart()
+		d.set = true
+		top.columns++
+		top.copies = top.around
 	case ';':
 		if len(d.levels) == 1 {
 			d.close()
 		}
-	case '+', '-', '*', '/', '<', '>', '=', '~', '!', '@', '#', '%', '^', '&', '|', '`', '?', ':':
+	case '=':
+		if columns > 0 {
+			top.copies = min(top.around*columns, maxCopied)
+		}
+		d.link()
+	case '+', '-', '*', '/', '<', '>', '~', '!', '@', '#', '%', '^', '&', '|', '`', '?', ':':
 		d.link()
 	}
 }
 
 func (d *depthGauge) word(w string) {
 	dotted := d.dotted
-	d.dotted = false
+	d.other()
 	var lower [9]byte
 	if len(w) > len(lower) {
 		return
@@ -136,6 +174,8 @@ func (d *depthGauge) word(w string) {
 		if !dotted {
 			d.restart()
 		}
+	case "set":
+		d.set = true
 	case "union", "intersect", "except", "join":
 		d.join()
 	case "not", "is", "isnull", "notnull", "collate", "at", "like", "ilike", "similar", "in", "between", "escape", "operator":

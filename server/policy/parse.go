@@ -16,6 +16,7 @@ const (
 	maxBytes      = 1 << 20
 	maxDepth      = 400
 	maxStatements = 500
+	maxCopied     = 2 << 20
 )
 
 // unexamined is why a text is not shown to the parser, or what it holds not
@@ -40,8 +41,12 @@ func parseUpTo(sql string, statements int) (*pg.ParseResult, error) {
 	if len(sql) > maxBytes {
 		return nil, &unexamined{fmt.Sprintf("it is %d bytes long; at most %d are examined", len(sql), maxBytes), "Send it in parts, and long values as parameters."}
 	}
-	if depth := nesting(sql); depth > maxDepth {
+	deepest, copied := nesting(sql)
+	if deepest > maxDepth {
 		return nil, &unexamined{fmt.Sprintf("it is nested more than %d levels deep", maxDepth), "Nest it less deeply, or send it in parts."}
+	}
+	if copied > maxCopied {
+		return nil, &unexamined{"it assigns too much to too many columns at once, in SET (…) = …", "Assign to each column by itself, and long values as parameters."}
 	}
 	tree, err := parseTree(sql)
 	if err != nil {
