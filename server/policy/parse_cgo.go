@@ -4,8 +4,16 @@ package policy
 
 import pg "github.com/pganalyze/pg_query_go/v6"
 
-// WarmUp makes the parser ready, which it always is.
-func WarmUp() {}
+// WarmUp makes ready what parsing needs, so that the first statement need not
+// wait for it.
+func WarmUp() { layouts() }
 
-func parseTree(sql string) (*pg.ParseResult, error)    { return pg.Parse(sql) }
+func parseTree(sql string) (*pg.ParseResult, error) {
+	text, err := pg.ParseToJSON(sql)
+	if err != nil {
+		return nil, err
+	}
+	return readTree(text)
+}
+
 func deparseTree(tree *pg.ParseResult) (string, error) { return pg.Deparse(tree) }

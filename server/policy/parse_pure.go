@@ -20,7 +20,7 @@ var parsers = sync.OnceValue(func() chan struct{} {
 	busy := make(chan struct{}, max(2, min(runtime.GOMAXPROCS(0), 4)))
 	var made sync.WaitGroup
 	for range cap(busy) {
-		made.Go(func() { _, _ = wasm.Parse("SELECT 1") }) // none is free yet: each makes its own
+		made.Go(func() { _, _ = wasm.ParseToJSON("SELECT 1") }) // none is free yet: each makes its own
 	}
 	made.Wait()
 	return busy
@@ -28,19 +28,37 @@ var parsers = sync.OnceValue(func() chan struct{} {
 
 // WarmUp makes the parser ready, so that the first statement need not wait
 // for it.
-func WarmUp() { parsers() }
+func WarmUp() {
+	parsers()
+	layouts()
+}
+
+// What may be written as JSON. That takes up to 600 bytes of the parser's stack
+// for each level of nesting, and 18 for each byte of a text that nests by words
+// alone: BETWEEN 1 AND NOT. The stack is of 64 KiB, and nothing guards it: what
+// overflows it overwrites the parser's own data, for every text that comes
+// after. Parsing takes 11 KiB of it before that, and writing protobuf none.
+const (
+	maxJSONBytes = 2 << 10
+	maxJSONDepth = 32
+)
 
 func parseTree(sql string) (*pg.ParseResult, error) {
 	busy := parsers()
 	busy <- struct{}{}
 	defer func() { <-busy }()
-	return wasm.Parse(sql)
+	if deepest, copied := nesting(sql); len(sql) > maxJSONBytes || deepest > maxJSONDepth || copied > maxCopied {
+		return wasm.Parse(sql)
+	}
+	text, err := wasm.ParseToJSON(sql)
+	if err != nil {
+		return nil, err
+	}
+	return readTree(text)
 }
 
 // maxUnpacked bounds how deep messages may lie within each other in a tree that
-// is put into words. Unpacking takes 448 bytes a level from a stack of 64 KiB
-// that nothing guards: what overflows it overwrites the parser's own data, for
-// every text that comes after. Reading a text takes no more than 11 KiB.
+// is put into words. Unpacking takes 448 bytes a level from the same stack.
 const maxUnpacked = 128
 
 var errUnpackable = errors.New("it is nested too deeply to be rewritten")

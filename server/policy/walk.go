@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"reflect"
 	"slices"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -288,7 +289,9 @@ func (s *statement) visitNode(n *pg.Node, in *scope) {
 			s.floor = never(Other, c.tag, true, "inside another statement it is not known what it runs", preparedHint).floor
 		}
 	}
-	s.children(n, in)
+	if m := alternative(reflect.ValueOf(&n.Node).Elem()); m != nil {
+		s.visit(m, in)
+	}
 }
 
 // castTo records a cast that the tree does not call one, of any value.
@@ -449,17 +452,15 @@ func (s *statement) refuseNode(what string) {
 
 // children reads what m holds, but for the fields named.
 func (s *statement) children(m proto.Message, in *scope, except ...string) {
-	eachChild(m, func(field string, child proto.Message) {
-		for _, e := range except {
-			if e == field {
-				return
-			}
+	l := layoutOf(m)
+	if !l.known {
+		s.refuseNode(l.of.Name())
+		return
+	}
+	l.eachChild(m, func(field string, child proto.Message) {
+		if !slices.Contains(except, field) {
+			s.visit(child, in)
 		}
-		if name := messageName(child); !knownNodes[name] {
-			s.refuseNode(name)
-			return
-		}
-		s.visit(child, in)
 	})
 }
 
