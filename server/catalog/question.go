@@ -79,13 +79,13 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ` + others + ` ORDER BY c.
 		r.RowSecurity, r.Barrier, r.Invoker = f.flag(), f.flag(), f.flag()
 		b.relation(r)
 	}},
-	{`SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull,
+	{`SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.attnotnull, a.attcollation NOT IN (0, 100), -- 100 is the database's own
 	EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum AND i.indpred IS NULL)
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ` + others + `
-ORDER BY a.attrelid, a.attnum`, 6, func(b *builder, f *fields) {
+ORDER BY a.attrelid, a.attnum`, 7, func(b *builder, f *fields) {
 		if r := b.byOID[f.oid()]; r != nil {
-			r.Columns = append(r.Columns, policy.Column{Name: f.text(), Number: f.number(), Type: f.oid(), NotNull: f.flag(), Unique: f.flag()})
+			r.Columns = append(r.Columns, policy.Column{Name: f.text(), Number: f.number(), Type: f.oid(), NotNull: f.flag(), Collated: f.flag(), Unique: f.flag()})
 		}
 	}},
 	// The columns of an index follow it, one by one.

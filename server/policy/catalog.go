@@ -77,7 +77,10 @@ type Column struct {
 	Number  int16 // pg_attribute.attnum
 	Type    uint32
 	NotNull bool
-	Unique  bool // an index keeps its values apart
+	// Collated: its collation is another than the database's, and comparing it
+	// with a column of a third one fails.
+	Collated bool
+	Unique   bool // an index keeps its values apart
 	// Sources are the columns that a view's or a generated column's value comes
 	// from, at any depth: those of the views between and those of tables.
 	Sources []ColumnRef

@@ -111,7 +111,7 @@ func (c *compiledFilter) bind(rules *ruleSet, name RelationName, rel *Relation, 
 	item := &fromItem{name: name.Name, schema: name.Schema, shape: shape{open: rel == nil}}
 	if rel != nil {
 		for _, col := range rel.Columns {
-			item.columns = append(item.columns, column{name: col.Name, typ: col.Type})
+			item.columns = append(item.columns, column{name: col.Name, typ: col.Type, collated: col.Collated})
 		}
 	}
 	a := newAnalysis(rules)

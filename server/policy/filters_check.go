@@ -211,7 +211,7 @@ func (r *ruleSet) fallible(rules *relationRules) bool {
 	item := &fromItem{name: rules.name.Name, schema: rules.name.Schema, shape: shape{open: rules.relation == nil}}
 	if rules.relation != nil {
 		for _, c := range rules.relation.Columns {
-			item.columns = append(item.columns, column{name: c.Name, typ: c.Type})
+			item.columns = append(item.columns, column{name: c.Name, typ: c.Type, collated: c.Collated})
 		}
 	}
 	for _, f := range rules.filters {

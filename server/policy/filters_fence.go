@@ -17,6 +17,7 @@ import (
 const (
 	integers = iota + 1
 	texts
+	collatedTexts // of another collation than the database's
 	paddedTexts
 	booleans
 	uuids
@@ -26,6 +27,30 @@ const (
 	oids
 	anyValue // a literal or parameter, which takes the other side's type
 )
+
+// comparable says whether no two values of two families fail to compare. Texts
+// of two collations do, unless one is the database's.
+func comparable(l, r int) bool {
+	switch {
+	case l == anyValue || r == anyValue:
+		return l != r && l != 0 && r != 0
+	case l == collatedTexts || r == collatedTexts:
+		return l == texts || r == texts
+	}
+	return l != 0 && l == r
+}
+
+// family of a column's values, 0 for none.
+func (c column) family() int {
+	f := family(c.typ)
+	switch {
+	case !c.collated:
+		return f
+	case f == texts:
+		return collatedTexts
+	}
+	return 0
+}
 
 // family of a type by its OID, 0 for none.
 func family(oid uint32) int {
@@ -61,12 +86,6 @@ var comparisons = map[string]bool{"=": true, "<>": true, "<": true, "<=": true, 
 // judged on their own.
 func (a *analysis) leakproof(n *pg.A_Expr, ns *namespace) bool {
 	left := a.operand(n.Lexpr, ns)
-	compares := func(right int) bool {
-		if left == anyValue {
-			return right != 0 && right != anyValue
-		}
-		return left != 0 && (right == left || right == anyValue)
-	}
 	names := stringsOf(n.Name)
 	builtin := len(names) == 1 || len(names) == 2 && names[0] == "pg_catalog"
 	if !builtin || len(names) == 0 {
@@ -75,12 +94,12 @@ func (a *analysis) leakproof(n *pg.A_Expr, ns *namespace) bool {
 	operator := names[len(names)-1]
 	switch n.Kind {
 	case pg.A_Expr_Kind_AEXPR_OP:
-		return comparisons[operator] && compares(a.operand(n.Rexpr, ns))
+		return comparisons[operator] && comparable(left, a.operand(n.Rexpr, ns))
 	case pg.A_Expr_Kind_AEXPR_DISTINCT, pg.A_Expr_Kind_AEXPR_NOT_DISTINCT:
-		return compares(a.operand(n.Rexpr, ns))
+		return comparable(left, a.operand(n.Rexpr, ns))
 	case pg.A_Expr_Kind_AEXPR_IN, pg.A_Expr_Kind_AEXPR_BETWEEN, pg.A_Expr_Kind_AEXPR_NOT_BETWEEN:
 		for _, item := range n.Rexpr.GetList().GetItems() {
-			if !compares(a.operand(item, ns)) {
+			if !comparable(left, a.operand(item, ns)) {
 				return false
 			}
 		}
@@ -95,8 +114,7 @@ func (a *analysis) leakproof(n *pg.A_Expr, ns *namespace) bool {
 func (a *analysis) casesCompare(n *pg.CaseExpr, ns *namespace) bool {
 	left := a.operand(n.Arg, ns)
 	for _, w := range n.Args {
-		right := a.operand(w.GetCaseWhen().GetExpr(), ns)
-		if right == 0 || right != left && right != anyValue {
+		if !comparable(left, a.operand(w.GetCaseWhen().GetExpr(), ns)) {
 			return false
 		}
 	}
@@ -112,7 +130,7 @@ func (a *analysis) operand(n *pg.Node, ns *namespace) int {
 			return 0
 		}
 		if m := ns.resolve(fields); m.known && m.row == nil {
-			return family(m.typ)
+			return m.family()
 		}
 	case *pg.Node_ParamRef:
 		return anyValue
@@ -132,13 +150,6 @@ func (a *analysis) operand(n *pg.Node, ns *namespace) int {
 		}
 	}
 	return 0
-}
-
-// compareTypes notes the comparison of a join's merged column.
-func (a *analysis) compareTypes(l, r uint32) {
-	if family(l) == 0 || family(l) != family(r) {
-		a.leaky = true
-	}
 }
 
 // constant says whether a cast is evaluated without regard to any row: that of

@@ -125,6 +125,35 @@ func TestAFilterIsFencedOnlyFromWhatCanFail(t *testing.T) {
 	}
 }
 
+// Texts of two collations fail to compare, where neither is the database's: for
+// a hidden row as well, unless the filter comes first.
+func TestTextsOfTwoCollationsAreFenced(t *testing.T) {
+	conn, catalog := database(t)
+	e := compile(t, policy.Profile{Filters: []policy.Filter{{Table: "codes", Predicate: "tenant_id = 42 OR upper(lower(name)) = 'ZZ'"}}}, catalog)
+	for sql, fenced := range map[string]bool{
+		"SELECT id FROM codes WHERE c = 'x' AND posix <> name AND c BETWEEN 'a' AND name":                   false,
+		"SELECT id FROM codes WHERE posix = c":                                                              true,
+		"SELECT id FROM codes WHERE id = 1 AND posix IN ('x', c)":                                           true,
+		"SELECT id FROM codes WHERE posix IS DISTINCT FROM c":                                               true,
+		"SELECT id FROM codes WHERE posix IN (SELECT c FROM codes)":                                         true,
+		"SELECT id FROM codes WHERE (CASE c WHEN posix THEN id ELSE 2 END) = 1":                             true,
+		"SELECT o.id FROM codes JOIN (SELECT id, posix AS c FROM codes) AS o USING (c)":                     true,
+		"SELECT id FROM (SELECT id, c FROM codes UNION ALL SELECT id, posix FROM codes) AS o WHERE c = 'x'": true,
+	} {
+		d := e.Evaluate(sql)
+		if d.Rule != "ok" {
+			t.Errorf("%s: %s", sql, d.Reason)
+			continue
+		}
+		if got := strings.Contains(d.SQL, "OFFSET 0"); got != fenced {
+			t.Errorf("fenced %v, want %v: %s", got, fenced, d.SQL)
+		}
+		if seen, rows := run(t, conn, d.SQL); strings.Contains(seen, "collation") || rows != "" {
+			t.Errorf("%s\n  tells of a hidden row: %s", d.SQL, seen)
+		}
+	}
+}
+
 func TestTheFamiliesOfTheFenceAreLeakproofInPostgreSQL(t *testing.T) {
 	conn, _ := database(t)
 	rows, err := conn.Query(context.Background(), `SELECT oprleft::regtype || ' ' || oprname || ' ' || oprright::regtype

@@ -43,6 +43,8 @@ CREATE TABLE members (user_id int, team int);
 INSERT INTO members VALUES (1, 1);
 CREATE TABLE docs (id int PRIMARY KEY, team int, body text);
 INSERT INTO docs VALUES (1, 1, 'mine'), (2, 2, 'HIDDEN-doc');
+CREATE TABLE codes (id int PRIMARY KEY, tenant_id int, name text, c text COLLATE "C", posix text COLLATE "POSIX");
+INSERT INTO codes VALUES (1, 7, 'HIDDEN-name', 'HIDDEN-code', 'HIDDEN-code');
 CREATE FUNCTION reveal(text) RETURNS text LANGUAGE sql AS 'SELECT string_agg(email, $1) FROM users';
 `
 

@@ -18,6 +18,8 @@ type column struct {
 	mask MaskKind // "" for one that is not masked
 	typ  uint32   // 0 where it is not known
 	live bool     // of a write's target, which no sub-select stands for
+
+	collated bool // its collation is another than the database's
 }
 
 // shape is a row type: what a FROM item or a query puts out.

@@ -67,7 +67,7 @@ func (a *analysis) insert(n *pg.InsertStmt, outer *namespace) shape {
 	if c := n.OnConflictClause; c != nil {
 		excluded := &fromItem{name: "excluded", shape: shape{open: item.open}}
 		for _, col := range item.columns {
-			excluded.columns = append(excluded.columns, column{name: col.name, typ: col.typ})
+			excluded.columns = append(excluded.columns, column{name: col.name, typ: col.typ, collated: col.collated})
 		}
 		both := &namespace{items: []*fromItem{item, excluded}, outer: ns}
 		if c.Infer != nil {

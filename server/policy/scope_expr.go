@@ -151,7 +151,7 @@ func (a *analysis) subLink(n *pg.SubLink, ns *namespace, p place) {
 	if !p.above {
 		test := a.operand(n.Testexpr, ns)
 		plain := n.SubLinkType == pg.SubLinkType_ANY_SUBLINK && len(n.OperName) == 0 && len(out.columns) == 1
-		if !plain || family(out.columns[0].typ) == 0 || family(out.columns[0].typ) != test {
+		if !plain || test == anyValue || !comparable(test, out.columns[0].family()) {
 			a.leaky = true
 		}
 	}

@@ -115,7 +115,7 @@ func (a *analysis) relationShape(v *pg.RangeVar) (shape, *relationRules) {
 		return s, rules
 	}
 	for _, c := range rel.Columns {
-		s.columns = append(s.columns, column{name: c.Name, mask: rules.masks[c.Name], typ: c.Type})
+		s.columns = append(s.columns, column{name: c.Name, mask: rules.masks[c.Name], typ: c.Type, collated: c.Collated})
 	}
 	return s, rules
 }
@@ -180,9 +180,9 @@ func (a *analysis) join(n *pg.JoinExpr, left *namespace) ([]*fromItem, shape) {
 		if l.mask != "" || r.mask != "" {
 			a.refuse(maskRefusal(inPredicate, quoted(name)+" in a join"))
 		}
-		a.compareTypes(l.typ, r.typ)
+		a.leaky = a.leaky || !comparable(l.family(), r.family())
 		merged[name] = true
-		star.columns = append(star.columns, column{name: name, typ: l.typ})
+		star.columns = append(star.columns, column{name: name, typ: l.typ, collated: l.collated || r.collated})
 	}
 	for _, side := range []shape{lstar, rstar} {
 		rest := shape{open: side.open, hidden: side.hidden}

@@ -172,9 +172,10 @@ func union(l, r shape) shape {
 			break
 		}
 		out.columns[i].mask = combine(out.columns[i].mask, r.columns[i].mask)
-		if r.columns[i].typ != out.columns[i].typ {
+		if r.columns[i].typ != out.columns[i].typ || r.columns[i].collated && out.columns[i].collated {
 			out.columns[i].typ = 0
 		}
+		out.columns[i].collated = out.columns[i].collated || r.columns[i].collated
 	}
 	return out
 }

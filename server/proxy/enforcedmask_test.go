@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -294,4 +295,36 @@ func FuzzNullify(f *testing.F) {
 		_, _ = binaryColumns(body, nil)
 		_ = terse(wire.ErrorResponse, body)
 	})
+}
+
+// A role may be set up to be sent the server's log, which quotes statements as
+// they went upstream.
+func TestClientIsNotToldTheUpstreamsLog(t *testing.T) {
+	d := deploy(t)
+	owner := direct(t)
+	exec := func(sql string) {
+		t.Helper()
+		if _, err := owner.Exec(context.Background(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("create table logged (id int, tenant int); alter role postgres set client_min_messages = debug5; alter role postgres set log_statement = 'all'")
+	t.Cleanup(func() {
+		exec("drop table logged; alter role postgres reset client_min_messages; alter role postgres reset log_statement")
+	})
+	conn, notices := d.noticed(func(r *store.PolicyRules) {
+		r.RowFilters = []store.RowFilter{{Table: "logged", Predicate: "tenant = 4711"}}
+	})
+	*notices = nil // of the login, which come of no statement of the client's
+	for _, mode := range modes {
+		if _, err := conn.Exec(t.Context(), "select id from logged; ", mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), "do $$ begin raise notice 'heard'; end $$"); err == nil || len(*notices) > 0 {
+		t.Fatalf("%v; told %q", err, *notices)
+	}
+	if _, err := conn.Exec(t.Context(), "rollback"); err != nil || len(*notices) != 1 {
+		t.Fatalf("a notice is not heard: %v, %q", err, *notices)
+	}
 }

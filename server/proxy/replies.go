@@ -311,6 +311,9 @@ func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
 	case wire.ErrorResponse:
 		return e.failed(body), nil
 	case wire.NoticeResponse:
+		if internal(body) {
+			return []byte{}, nil
+		}
 		return terse(typ, body), nil
 	case wire.CommandComplete, wire.PortalSuspended:
 		return e.replies.ended(typ, body), nil
@@ -332,6 +335,13 @@ func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
 		return e.replies.description(body)
 	}
 	return nil, fmt.Errorf("message type %q is not examined", typ)
+}
+
+// internal says whether a message is one of the upstream's log, which a role's
+// default may have it send: it may quote the text that went upstream.
+func internal(body []byte) bool {
+	severity := wire.ParseReport(body).Severity
+	return severity == "LOG" || strings.HasPrefix(severity, "DEBUG")
 }
 
 // terse returns an ErrorResponse or NoticeResponse without the fields in which
