@@ -15,7 +15,7 @@ var (
 	notBuiltIn  = regexp.MustCompile(`is never permitted|not one of PostgreSQL's own`)
 	readOnly    = regexp.MustCompile(`read-only`)
 	never       = regexp.MustCompile(`^blocked by PgBeam policy: `)
-	filterHolds = regexp.MustCompile(`row filter|decides? which rows`)
+	filterHolds = regexp.MustCompile(`row filter|decides? which rows|has no rows of its own`)
 )
 
 // forbidden is a statement with one thing that the policy does not permit,

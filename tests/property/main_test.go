@@ -24,6 +24,7 @@ import (
 	"context"
 	"flag"
 	"testing"
+	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
 )
@@ -41,6 +42,9 @@ func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }
 
 func run(m *testing.M) (int, error) {
 	ctx := context.Background()
+	if flag.Parse(); *seed == 0 { // before views are drawn with it
+		*seed = uint64(time.Now().UnixNano())>>10 | 1
+	}
 	var err error
 	if the, err = newWorld(ctx); err != nil {
 		return 0, err

@@ -97,7 +97,8 @@ func (p *profile) filteredByHand() string {
 		case r.drawn:
 			fmt.Fprintf(&b, "%s;\n", r.definition("part"))
 		case r.view != "":
-			fmt.Fprintf(&b, "CREATE VIEW %s AS %s;\n", r.in("part"), strings.ReplaceAll(r.view, "SCHEMA."+r.reads, named(r.reads).in("part")))
+			fmt.Fprintf(&b, "CREATE VIEW %s AS SELECT * FROM (%s) AS %s WHERE %s;\n",
+				r.in("part"), strings.ReplaceAll(r.view, "SCHEMA."+r.reads, named(r.reads).in("part")), r.name, p.access(r).visible())
 		}
 	}
 	return b.String()
