@@ -43,11 +43,19 @@ const (
 	maxJSONDepth = 32
 )
 
+func fitsJSON(sql string) bool {
+	if len(sql) > maxJSONBytes { // a long text is not looked through for this
+		return false
+	}
+	deepest, copied := nesting(sql)
+	return deepest <= maxJSONDepth && copied <= maxCopied
+}
+
 func parseTree(sql string) (*pg.ParseResult, error) {
 	busy := parsers()
 	busy <- struct{}{}
 	defer func() { <-busy }()
-	if deepest, copied := nesting(sql); len(sql) > maxJSONBytes || deepest > maxJSONDepth || copied > maxCopied {
+	if !fitsJSON(sql) {
 		return wasm.Parse(sql)
 	}
 	text, err := wasm.ParseToJSON(sql)
