@@ -42,8 +42,10 @@ func pgbench(b *testing.B, at lane, m mix, seconds string, database int) run {
 	cmd := exec.CommandContext(b.Context(), harness.Program(b, "pgbench", "PostgreSQL's contributed programs"), append(args, at.url)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	sessions := len(children(database))
 	before := processorTime(database) + processorTime(at.pid)
 	err := cmd.Run()
+	quiet(database, sessions) // what a lane leaves behind is not for the next one to bear
 	used := processorTime(database) + processorTime(at.pid) - before
 	rate, count := number(tps, stdout.Bytes()), number(transactions, stdout.Bytes())
 	if err != nil || rate == 0 || count == 0 {

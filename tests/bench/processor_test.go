@@ -12,8 +12,8 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/tests/harness"
 )
 
-// processorTime is what a process has used so far, and those of its children
-// that have ended; 0 where /proc does not tell.
+// processorTime is what a process has used so far, with its children, those
+// that have ended and those that run; 0 where /proc does not tell.
 func processorTime(pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -27,7 +27,27 @@ func processorTime(pid int) time.Duration {
 		n, _ := strconv.Atoi(f)
 		sum += time.Duration(n) * 10 * time.Millisecond
 	}
+	for _, child := range children(pid) {
+		sum += processorTime(child)
+	}
 	return sum
+}
+
+// children are the processes that a process has started and that run.
+func children(pid int) (list []int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, f := range strings.Fields(string(text)) {
+		n, _ := strconv.Atoi(f)
+		list = append(list, n)
+	}
+	return list
+}
+
+// quiet waits until a process has no more than so many children.
+func quiet(pid, most int) {
+	for end := time.Now().Add(2 * time.Second); len(children(pid)) > most && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // postmaster is the process that all sessions of a PostgreSQL are children of.

@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,11 +42,12 @@ func BenchmarkStatements(b *testing.B) {
 			pgbench(b, l, m, "1", database)
 		}
 	}
+	order := rand.New(rand.NewPCG(1, 2))
 	for b.Loop() {
 		for range 6 {
 			for _, m := range t.mixes {
-				for i := range t.lanes {
-					l := t.lanes[(i+turns)%len(t.lanes)]
+				for _, i := range order.Perm(len(t.lanes)) { // none always follows the same one
+					l := t.lanes[i]
 					key := [2]string{m.name, l.name}
 					t.runs[key] = append(t.runs[key], pgbench(b, l, m, seconds, database))
 				}

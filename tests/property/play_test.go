@@ -131,7 +131,7 @@ func (s *statement) play(c *client, byHand bool) (answer, error) {
 		a, err = c.ask(2, &pgproto3.Query{String: "DISCARD ALL"}, parse, bind, &pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{}, &pgproto3.Sync{})
 	case executed:
 		a, err = c.ask(5, &pgproto3.Query{String: "BEGIN"}, &pgproto3.Query{String: "PREPARE p AS " + sql}, &pgproto3.Query{String: "EXECUTE p"},
-			&pgproto3.Query{String: "DEALLOCATE p"}, &pgproto3.Query{String: "ROLLBACK"})
+			&pgproto3.Query{String: "ROLLBACK"}, &pgproto3.Query{String: "DEALLOCATE p"})
 	case cursor:
 		a, err = c.ask(5, &pgproto3.Query{String: "BEGIN"}, &pgproto3.Query{String: "DECLARE c CURSOR FOR " + sql}, &pgproto3.Query{String: "FETCH 2 FROM c"},
 			&pgproto3.Query{String: "FETCH ALL FROM c"}, &pgproto3.Query{String: "ROLLBACK"})

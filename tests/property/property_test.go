@@ -143,7 +143,7 @@ func TestRandomStatementsAnswerAsIfNothingElseWereThere(t *testing.T) {
 			next := drawStatement(r)
 			rapid.Check(t, func(rt *rapid.T) { r.verify(rt, next.Draw(rt, "statement"), &n) })
 			if t.Failed() {
-				t.Logf("again: go test ./tests/property -seed %d -only %d", start, i)
+				t.Logf("again: go test ./tests/property -seed %d -policies %d -statements %d -only %d", start, *policies, *statements, i)
 			}
 		})
 	}
