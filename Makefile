@@ -43,7 +43,7 @@ test:
 	@tests/scripts/test.sh
 
 nightly:
-	go test -count=1 -timeout 60m ./tests/property -policies 600 -statements 36 -seed 0
+	cd tests/property && go test -count=1 -timeout 60m -policies 600 -statements 36 -seed 0
 
 lint:
 	@tests/scripts/lint.sh

@@ -14,7 +14,7 @@
 // its seed. The default is what CI runs, always with the same seed. The nightly
 // form takes a new seed, which it prints:
 //
-//	go test -count=1 -timeout 60m ./tests/property -policies 600 -statements 36 -seed 0
+//	cd tests/property && go test -count=1 -timeout 60m -policies 600 -statements 36 -seed 0
 //
 // A failure prints the policy, the smallest statement that still fails, and the
 // flags that bring it back.

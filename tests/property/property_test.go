@@ -123,7 +123,7 @@ func (r *regime) verify(t *rapid.T, s *statement, n *tally) {
 
 func TestRandomStatementsAnswerAsIfNothingElseWereThere(t *testing.T) {
 	start := *seed
-	t.Logf("seed %d", start)
+	fmt.Printf("seed %d: %d policies, %d statements under each\n", start, *policies, *statements)
 	set(t, "rapid.checks", fmt.Sprint(*statements))
 	set(t, "rapid.nofailfile", "true")
 	var n tally
@@ -146,8 +146,11 @@ func TestRandomStatementsAnswerAsIfNothingElseWereThere(t *testing.T) {
 				t.Logf("again: go test ./tests/property -seed %d -policies %d -statements %d -only %d", start, *policies, *statements, i)
 			}
 		})
+		if i%50 == 49 {
+			fmt.Printf("%5d policies, %d statements\n", i+1, n.Statements)
+		}
 	}
-	t.Logf("%+v", n)
+	fmt.Printf("%+v\n", n)
 	if *only >= 0 || n.Statements < 1000 || t.Failed() {
 		return
 	}
