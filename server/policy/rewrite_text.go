@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"reflect"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -185,22 +184,4 @@ func deparseExpression(expr *pg.Node) (string, error) {
 func sameExpression(n *pg.Node, text string) bool {
 	want, err := parseExpression(text)
 	return err == nil && sameNode(n, want)
-}
-
-// sameNode compares trees but for where in a text they stood.
-func sameNode(a, b proto.Message) bool {
-	a, b = proto.Clone(a), proto.Clone(b)
-	dislocate(a)
-	dislocate(b)
-	return proto.Equal(a, b)
-}
-
-func dislocate(m proto.Message) {
-	if f := reflect.ValueOf(m).Elem().FieldByName("Location"); f.IsValid() && f.CanSet() && f.Kind() == reflect.Int32 {
-		f.SetInt(0)
-	}
-	if s, ok := m.(*pg.RawStmt); ok {
-		s.StmtLocation, s.StmtLen = 0, 0
-	}
-	eachChild(m, func(_ string, child proto.Message) { dislocate(child) })
 }

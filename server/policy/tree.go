@@ -38,6 +38,65 @@ func (l *layout) eachChild(m proto.Message, do func(field string, child proto.Me
 	}
 }
 
+// sameNode compares trees but for where in a text they stood.
+func sameNode(a, b proto.Message) bool { return sameMessage(reflect.ValueOf(a), reflect.ValueOf(b)) }
+
+// sameMessage is sameNode for pointers to messages.
+func sameMessage(a, b reflect.Value) bool {
+	switch {
+	case a.Type() != b.Type():
+		return false
+	case a.IsNil() || b.IsNil():
+		return a.IsNil() && b.IsNil()
+	}
+	l := layouts()[a.Type()]
+	a, b = a.Elem(), b.Elem()
+	for _, s := range l.says {
+		if f, g := a.Field(s.index), b.Field(s.index); s.list && !sameList(f, g) || !s.list && !f.Equal(g) {
+			return false
+		}
+	}
+	for _, s := range l.holds {
+		f, g := a.Field(s.index), b.Field(s.index)
+		switch {
+		case s.list:
+			if !sameList(f, g) {
+				return false
+			}
+		case s.message != nil:
+			if !sameMessage(f, g) {
+				return false
+			}
+		case f.IsNil() || g.IsNil():
+			if !f.IsNil() || !g.IsNil() {
+				return false
+			}
+		case f.Elem().Type() != g.Elem().Type() || !sameValue(f.Elem().Elem().Field(0), g.Elem().Elem().Field(0)):
+			return false
+		}
+	}
+	return true
+}
+
+func sameList(a, b reflect.Value) bool {
+	if a.Len() != b.Len() {
+		return false
+	}
+	for i := range a.Len() {
+		if !sameValue(a.Index(i), b.Index(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameValue(a, b reflect.Value) bool {
+	if a.Kind() == reflect.Pointer {
+		return sameMessage(a, b)
+	}
+	return a.Equal(b)
+}
+
 // alternative is the message that a oneof holds: a pointer to a struct of one
 // field.
 func alternative(oneof reflect.Value) proto.Message {

@@ -18,6 +18,7 @@ type layout struct {
 	known  bool         // in knownNodes
 	fields []*slot      // all, and each alternative of a oneof, in the order of the descriptor
 	holds  []*slot      // those that hold messages, a oneof once
+	says   []*slot      // the others, but for those that say where in a text it stood
 }
 
 // slot is a field of a message, or one alternative of a oneof.
@@ -89,12 +90,18 @@ func addLayout(all map[reflect.Type]*layout, m protoreflect.Message) *layout {
 		}
 		s.index = inGo[strconv.Itoa(int(f.Number()))]
 		s.name = l.of.Field(s.index).Name
-		if s.message != nil {
+		switch {
+		case s.message != nil:
 			l.holds = append(l.holds, s)
+		case !places[s.name]:
+			l.says = append(l.says, s)
 		}
 	}
 	return l
 }
+
+// places are the fields that say where in a text something stood.
+var places = map[string]bool{"Location": true, "StmtLocation": true, "StmtLen": true}
 
 func wordsOf(e protoreflect.EnumDescriptor) map[string]int32 {
 	if e == nil {
