@@ -78,7 +78,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "Run \"%s --help\" to see what it takes.\n", path)
 		return 2
 	}
-	err = command.Run()
+	if err = command.Run(); err == nil {
+		err = out.out.lost()
+	}
 	if err == nil {
 		return 0
 	}

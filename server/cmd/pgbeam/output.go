@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/term"
 )
@@ -14,12 +15,37 @@ import (
 // output writes what a person or a script reads. Colours appear on a terminal
 // only, and never with NO_COLOR.
 type output struct {
-	out, err           io.Writer
+	out                *report
+	err                io.Writer
 	colorOut, colorErr bool
 }
 
 func newOutput(out, err io.Writer) *output {
-	return &output{out: out, err: err, colorOut: colored(out), colorErr: colored(err)}
+	return &output{out: &report{to: out}, err: err, colorOut: colored(out), colorErr: colored(err)}
+}
+
+// report is standard output. It keeps the first error, so that no command
+// succeeds whose result, a verdict or a key that is shown once, reached nobody.
+type report struct {
+	mu     sync.Mutex
+	to     io.Writer
+	failed error
+}
+
+func (r *report) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, err := r.to.Write(p)
+	if err != nil && r.failed == nil {
+		r.failed = fmt.Errorf("write standard output: %w", err)
+	}
+	return n, err
+}
+
+func (r *report) lost() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed
 }
 
 func colored(w io.Writer) bool {

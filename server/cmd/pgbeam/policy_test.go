@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -86,6 +88,23 @@ func TestPolicyCheckForAPipeline(t *testing.T) {
 		}
 		if want.verdict == "mask" && (len(s.MaskedColumns) != 1 || s.MaskedColumns[0]["kind"] != "hash") {
 			t.Errorf("%s: %s", sql, stdout)
+		}
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// A report that reached nobody must not pass for a review without objections.
+func TestPolicyCheckFailsWhenItsReportCannotBeWritten(t *testing.T) {
+	sql, profile := file(t, "q.sql", "select 1"), file(t, "p.yaml", "{}")
+	for _, form := range [][]string{nil, {"--json"}} {
+		var errs bytes.Buffer
+		status := run(t.Context(), append([]string{"policy", "check", sql, "--policy", profile}, form...), full{}, &errs)
+		if status != 1 || !strings.Contains(errs.String(), syscall.ENOSPC.Error()) {
+			t.Errorf("%v: it ends with %d: %q", form, status, errs.String())
 		}
 	}
 }
