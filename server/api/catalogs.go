@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	contract "github.com/pgbeam/pulumi-pgbeam/schema/api"
@@ -47,12 +46,8 @@ func (s *catalogs) of(ctx context.Context, project string, d *store.Database) kn
 	}
 	limited, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	key := catalog.Key{
-		Project: project, Database: d.ID, Role: d.Username,
-		Address: net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) + "/" + d.Name,
-	}
 	dial := func(ctx context.Context) (net.Conn, error) { return s.dialer.Dial(ctx, project, s.target(*d)) }
-	found, err := s.cache.Handle(key, dial).Look(limited)
+	found, err := s.cache.Handle(catalog.KeyOf(project, d), dial).Look(limited)
 	var refused *pool.Error
 	switch {
 	case err == nil:

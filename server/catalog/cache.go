@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
+	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
 const (
@@ -26,6 +28,15 @@ const (
 // Key names a catalog: what a role sees of a database. Address is where the
 // database is, so that one that moved is read anew.
 type Key struct{ Project, Database, Address, Role string }
+
+// KeyOf is the key of a project's database, as the role that the project
+// itself logs in with sees it.
+func KeyOf(project string, d *store.Database) Key {
+	return Key{
+		Project: project, Database: d.ID, Role: d.Username,
+		Address: net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) + "/" + d.Name,
+	}
+}
 
 // Dial connects and logs in to what a key names.
 type Dial func(ctx context.Context) (net.Conn, error)

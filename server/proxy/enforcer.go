@@ -63,10 +63,7 @@ func newEnforcer(s *session, db *store.Database, user string, g ground) *enforce
 		subject: subjectOf(s, db, user), local: s.posture.timeoutMs,
 		marker: "pgbeam_refused_" + hex.EncodeToString(nonce[:]) + "_",
 	}
-	e.schema = s.srv.catalogs.Handle(catalog.Key{
-		Project: s.proj.id, Database: db.ID, Role: db.Username,
-		Address: net.JoinHostPort(db.Host, strconv.Itoa(db.Port)) + "/" + db.Name,
-	}, e.dial)
+	e.schema = s.srv.catalogs.Handle(catalog.KeyOf(s.proj.id, db), e.dial)
 	return e
 }
 
