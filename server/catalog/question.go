@@ -192,10 +192,10 @@ WHERE o.oid >= 16384 ORDER BY o.oid`, 6, func(b *builder, f *fields) {
 		o := policy.Operator{RelationName: policy.RelationName{Schema: f.text(), Name: f.text()}, Left: f.oid(), Right: f.oid(), Result: f.oid(), Native: f.flag()}
 		b.catalog.Operators[o.Name] = append(b.catalog.Operators[o.Name], o)
 	}},
-	{`SELECT c.castsource, c.casttarget, c.castcontext = 'i', ` + compiled + `
+	{`SELECT c.castsource, c.casttarget, c.castcontext = 'i', c.castcontext <> 'e', ` + compiled + `
 FROM pg_cast AS c JOIN pg_proc AS p ON p.oid = c.castfunc JOIN pg_language AS l ON l.oid = p.prolang
-WHERE c.oid >= 16384 ORDER BY c.oid`, 4, func(b *builder, f *fields) {
-		b.catalog.Casts = append(b.catalog.Casts, policy.Cast{Source: f.oid(), Target: f.oid(), Implicit: f.flag(), Native: f.flag()})
+WHERE c.oid >= 16384 ORDER BY c.oid`, 5, func(b *builder, f *fields) {
+		b.catalog.Casts = append(b.catalog.Casts, policy.Cast{Source: f.oid(), Target: f.oid(), Implicit: f.flag(), Assigns: f.flag(), Native: f.flag()})
 	}},
 }
 

@@ -61,6 +61,28 @@ func TestForeignOverloadsAreRefusedWhereTheyMayBeMeant(t *testing.T) {
 	})
 }
 
+// IN, BETWEEN, CASE and USING name no operator, and PostgreSQL looks one up by
+// its name all the same.
+func TestAnOperatorThatNobodyWroteMayAskATable(t *testing.T) {
+	catalog := extended(t, `CREATE TYPE guess AS ENUM ('g'); CREATE TYPE answer AS ENUM ('a');
+		CREATE TABLE guesses (v guess); CREATE TABLE answers (v answer); INSERT INTO guesses VALUES ('g'); INSERT INTO answers VALUES ('a');
+		CREATE FUNCTION guessed(guess, answer) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM users WHERE email LIKE ''SECRET1%'')';
+		CREATE OPERATOR = (LEFTARG = guess, RIGHTARG = answer, FUNCTION = guessed); CREATE OPERATOR >= (LEFTARG = guess, RIGHTARG = answer, FUNCTION = guessed);
+		CREATE OPERATOR < (LEFTARG = guess, RIGHTARG = answer, FUNCTION = guessed); CREATE OPERATOR <= (LEFTARG = guess, RIGHTARG = answer, FUNCTION = guessed);
+		CREATE OPERATOR > (LEFTARG = guess, RIGHTARG = answer, FUNCTION = guessed)`)
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"SELECT 'g'::guess IN (SELECT v FROM answers)", "function_not_allowed", ""},
+		{"SELECT g.v BETWEEN a.v AND a.v FROM guesses g, answers a", "function_not_allowed", ""},
+		{"SELECT 'g'::guess NOT BETWEEN 'a'::answer AND 'a'::answer", "function_not_allowed", ""},
+		{"SELECT 'g'::guess BETWEEN SYMMETRIC 'a'::answer AND 'a'::answer", "function_not_allowed", ""},
+		{"SELECT CASE 'g'::guess WHEN 'a'::answer THEN 1 END", "function_not_allowed", ""},
+		{"SELECT 1 FROM guesses JOIN answers USING (v)", "function_not_allowed", ""},
+		{"SELECT 1 FROM guesses NATURAL JOIN answers", "function_not_allowed", ""},
+		{"SELECT v, v IN (SELECT v FROM guesses), v BETWEEN 'g'::guess AND 'g'::guess, CASE v WHEN 'g'::guess THEN 1 END FROM guesses", "ok", "g,t,t,1"},
+		{"SELECT id FROM plain WHERE id BETWEEN 1 AND 2 AND id IN (SELECT id FROM plain NATURAL JOIN plain p) ORDER BY id", "ok", "1; 2"},
+	})
+}
+
 // To a server older than the parser, what is a keyword here is a function.
 func TestKeywordsOfALaterGrammarMayBeFunctions(t *testing.T) {
 	catalog := extended(t, "CREATE FUNCTION json_scalar(text) RETURNS text LANGUAGE sql AS 'SELECT string_agg(email, $1) FROM users'")

@@ -58,16 +58,55 @@ func (e *Engine) checkImplicit(s *statement) *refusal {
 		return nil
 	}
 	for _, c := range e.catalog.Casts {
-		source, target := e.core(c.Source), e.core(c.Target)
-		if c.Native || !c.Implicit || source == 0 || target == 0 {
+		if c.Native || !c.Assigns {
 			continue
 		}
-		if h := e.held(s); h.types[source] && h.types[target] {
+		source, target := e.core(c.Source), e.core(c.Target)
+		h := e.held(s)
+		switch {
+		// Values of PostgreSQL's own types are wanted in every statement.
+		case source != 0 && h.types[source] && (target == 0 || h.types[target]):
 			return refuse("function_not_allowed", "Read the two in statements of their own.",
-				"types %q and %q may be cast by a function that is not one of PostgreSQL's own", e.catalog.Types[source].Name, e.catalog.Types[target].Name)
+				"types %q and %q may be cast by a function that is not one of PostgreSQL's own", e.catalog.Types[c.Source].Name, e.catalog.Types[c.Target].Name)
+		// And they are in every statement.
+		case source == 0 && e.storesIn(s, e.base(c.Target)):
+			return refuse("function_not_allowed", "Ask your operator to store it for you.",
+				"what is stored as %q may be cast by a function that is not one of PostgreSQL's own", e.catalog.Types[c.Target].Name)
 		}
 	}
 	return nil
+}
+
+// storesIn says whether s stores a value in a column that is, or has inside, a
+// type.
+func (e *Engine) storesIn(s *statement, oid uint32) bool {
+	if len(s.stored) == 0 {
+		return false
+	}
+	for _, r := range s.refs {
+		if !r.target || r.relation == nil {
+			continue
+		}
+		for _, c := range r.relation.Columns {
+			if (s.stored[""] || s.stored[c.Name]) && e.madeOf(c.Type, oid, map[uint32]bool{}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// madeOf says whether values of a type are, or have inside, those of another.
+func (e *Engine) madeOf(oid, of uint32, seen map[uint32]bool) bool {
+	if oid == of {
+		return true
+	}
+	if oid == 0 || seen[oid] {
+		return false
+	}
+	seen[oid] = true
+	t := e.catalog.Types[oid]
+	return e.madeOf(t.below(), of, seen) || slices.ContainsFunc(t.Parts, func(part uint32) bool { return e.madeOf(part, of, seen) })
 }
 
 // checkType refuses a type whose values cannot be made without such code: what
@@ -96,7 +135,8 @@ var serials = nameSet(`serial serial2 serial4 serial8 smallserial bigserial`)
 
 // checkInput looks at functions that make values of a type which no TypeName
 // names: what PostgreSQL 16 has for trying a cast to a type that a text names,
-// and those that fill a row of a table that the statement reads.
+// those that fill a row of a table that the statement reads, and the input
+// functions of whole classes of types.
 func (e *Engine) checkInput(s *statement, f functionRef) *refusal {
 	name := f.name[len(f.name)-1]
 	switch name {
@@ -104,6 +144,9 @@ func (e *Engine) checkInput(s *statement, f functionRef) *refusal {
 		return e.checkRows(s)
 	case "pg_input_is_valid", "pg_input_error_info":
 	default:
+		if e.toldType(f) {
+			return refuse("function_not_allowed", "Write a cast.", "the type that %q makes a value of cannot be told", name)
+		}
 		return nil
 	}
 	if args := f.call.GetArgs(); len(args) == 2 {
@@ -112,6 +155,19 @@ func (e *Engine) checkInput(s *statement, f functionRef) *refusal {
 		}
 	}
 	return refuse("function_not_allowed", "Name the type in a literal.", "the type that %q is asked about cannot be told", name)
+}
+
+// toldType says whether a call may arrive at an input function that is told by
+// an object id which type, or which type inside, it makes a value of.
+func (e *Engine) toldType(f functionRef) bool {
+	if e.catalog == nil || f.call == nil {
+		return false
+	}
+	_, builtin := e.candidates(f)
+	const cstringOID, oidOID = 2275, 26
+	return slices.ContainsFunc(builtin, func(o Function) bool {
+		return len(o.Arguments) > 1 && o.Arguments[0] == cstringOID && o.Arguments[1] == oidOID
+	})
 }
 
 // checkRows refuses relations that have a column of a type that checkType

@@ -92,3 +92,50 @@ func TestAnImplicitCastMayAskATable(t *testing.T) {
 		{"SELECT 'b'::dry", "ok", "b"},
 	})
 }
+
+// PostgreSQL also casts what is stored, or where it wants a condition or a
+// number, by the function of a cast that nobody wrote down.
+func TestACastOfWhatIsStoredMayAskATable(t *testing.T) {
+	catalog := extended(t, `CREATE TYPE purse AS (n int); CREATE TYPE coin AS ENUM ('a'); CREATE DOMAIN wallet AS purse;
+		CREATE FUNCTION purse_of(bigint) RETURNS purse LANGUAGE sql STABLE AS 'SELECT ROW(length(email))::purse FROM users WHERE id = $1';
+		CREATE CAST (bigint AS purse) WITH FUNCTION purse_of(bigint) AS ASSIGNMENT;
+		CREATE FUNCTION coin_said(coin) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM users WHERE email LIKE ''SECRET1%'')';
+		CREATE CAST (coin AS bool) WITH FUNCTION coin_said(coin) AS ASSIGNMENT;
+		CREATE TABLE purses (id int PRIMARY KEY, p purse, w wallet, many purse[], b bigint, label text); CREATE TABLE coins (id int, c coin); INSERT INTO coins VALUES (1, 'a');
+		INSERT INTO purses VALUES (1, ROW(1)::purse)`)
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"INSERT INTO purses (id, p) VALUES (2, 1::bigint) RETURNING p", "function_not_allowed", ""},
+		{"INSERT INTO purses SELECT 2, b FROM purses", "function_not_allowed", ""},
+		{"INSERT INTO purses (id, w) SELECT 2, 1::bigint", "function_not_allowed", ""},
+		{"UPDATE purses SET p = b WHERE id = 1 RETURNING p", "function_not_allowed", ""},
+		{"UPDATE purses SET many[1] = b WHERE id = 1 RETURNING many", "function_not_allowed", ""},
+		{"INSERT INTO purses (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET p = 1::bigint", "function_not_allowed", ""},
+		{"MERGE INTO purses USING plain ON plain.id = purses.id WHEN MATCHED THEN UPDATE SET p = 1::bigint", "function_not_allowed", ""},
+		{"MERGE INTO purses USING plain ON plain.id = purses.id WHEN NOT MATCHED THEN INSERT VALUES (9, 1::bigint)", "function_not_allowed", ""},
+		{"ALTER TABLE purses ALTER b TYPE purse", "function_not_allowed", ""},
+		{"ALTER TABLE purses ALTER p SET DEFAULT 1::bigint", "function_not_allowed", ""},
+		{"ALTER TABLE purses ADD q purse DEFAULT 1::bigint", "function_not_allowed", ""},
+		{"CREATE TABLE more_purses (q purse DEFAULT 1::bigint)", "function_not_allowed", ""},
+		{"CREATE DOMAIN bag AS purse DEFAULT 1::bigint", "function_not_allowed", ""},
+		{"ALTER DOMAIN wallet SET DEFAULT 1::bigint", "function_not_allowed", ""},
+		{"SELECT id FROM coins WHERE c", "function_not_allowed", ""},
+		{"UPDATE purses SET label = 'x' WHERE id IS NOT NULL RETURNING p, label", "ok", "(1),x"},
+		{"INSERT INTO purses (id, b) VALUES (3, 7) RETURNING b", "ok", "7"},
+		{"ALTER TABLE purses ALTER b TYPE numeric, ALTER label SET DEFAULT 'x'", "ok", ""},
+	})
+}
+
+// The input functions of domains, arrays, records and ranges are told by an
+// object id which type it is.
+func TestAnInputFunctionMayAskATable(t *testing.T) {
+	catalog := extended(t, `CREATE FUNCTION is_known(text) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM users WHERE email = $1)';
+		CREATE DOMAIN known AS text CHECK (is_known(VALUE)); CREATE TYPE pair AS (k known)`)
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"SELECT domain_in('SECRET1@x', 'known'::regtype, -1) IS NULL", "function_not_allowed", ""},
+		{"SELECT pg_catalog.array_in('{SECRET1@x}', 'known'::regtype, -1)", "function_not_allowed", ""},
+		{"SELECT record_in('(SECRET1@x)', 'pair'::regtype, -1)", "function_not_allowed", ""},
+		{"SELECT * FROM array_in('{SECRET1@x}', 'known'::regtype::oid, -1)", "function_not_allowed", ""},
+		{"SELECT range_in('[a,b]', 'int4range'::regtype, -1)", "function_not_allowed", ""},
+		{"SELECT textin('a'), int4in('1'), '{1}'::int[]", "ok", "a,1,{1}"},
+	})
+}

@@ -45,7 +45,8 @@ type Operator struct {
 // Cast is a cast by a function.
 type Cast struct {
 	Source, Target uint32
-	Implicit       bool
+	Implicit       bool // PostgreSQL calls it where nobody asks for it
+	Assigns        bool // it also does, or does only, where a value is stored or a condition or number is wanted
 	Native         bool // its function is compiled code
 }
 

@@ -23,6 +23,7 @@ type statement struct {
 	functions []functionRef
 	operators [][]string
 	casts     []*pg.TypeCast
+	stored    map[string]bool // columns that values are stored in, "" for every one of a table
 	types     []*pg.TypeName
 	params    bool            // there are parameters
 	made      map[string]bool // types that the statements before it make
@@ -131,6 +132,7 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		s.nest(n == s.main().GetInsertStmt())
 		in = s.with(n.WithClause, in)
 		s.write(n.Relation)
+		s.stores(n.Cols, n.SelectStmt != nil)
 		if c := n.OnConflictClause; c != nil && c.Action == pg.OnConflictAction_ONCONFLICT_UPDATE {
 			s.writes = append(s.writes, Update)
 		}
@@ -142,6 +144,7 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		in = s.with(n.WithClause, in)
 		s.restrict("UPDATE", n.WhereClause)
 		s.write(n.Relation)
+		s.stores(n.TargetList, false)
 		s.children(n, in, "WithClause", "Relation")
 		return
 	case *pg.DeleteStmt:
@@ -164,6 +167,10 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		s.children(n, in, "Into")
 		s.into(n.Into, in)
 		return
+	case *pg.OnConflictClause:
+		s.stores(n.TargetList, false)
+	case *pg.MergeWhenClause:
+		s.stores(n.TargetList, n.CommandType == pg.CmdType_CMD_INSERT)
 	case *pg.LockingClause:
 		return // names aliases of the FROM list, which is read itself
 	case *pg.ConstraintsSetStmt:
@@ -188,12 +195,24 @@ func (s *statement) visit(m proto.Message, in *scope) {
 	case *pg.CreateTrigStmt:
 		s.functions = append(s.functions, functionRef{name: stringsOf(n.Funcname), args: 0})
 	case *pg.A_Expr:
-		if !betweens[n.Kind] {
+		if implied := betweens[n.Kind]; implied != nil {
+			s.operators = append(s.operators, implied...)
+		} else {
 			s.operators = append(s.operators, stringsOf(n.Name))
 		}
 	case *pg.SubLink:
 		if len(n.OperName) > 0 {
 			s.operators = append(s.operators, stringsOf(n.OperName))
+		} else if n.SubLinkType == pg.SubLinkType_ANY_SUBLINK { // IN
+			s.operators = append(s.operators, equals)
+		}
+	case *pg.CaseExpr:
+		if n.Arg != nil {
+			s.operators = append(s.operators, equals)
+		}
+	case *pg.JoinExpr:
+		if n.IsNatural || len(n.UsingClause) > 0 {
+			s.operators = append(s.operators, equals)
 		}
 	case *pg.SortBy:
 		if len(n.UseOp) > 0 {
@@ -205,6 +224,8 @@ func (s *statement) visit(m proto.Message, in *scope) {
 		s.castTo(n.TypeName)
 	case *pg.JsonOutput:
 		s.castTo(n.TypeName)
+	case *pg.ColumnDef, *pg.AlterTableCmd, *pg.CreateDomainStmt, *pg.AlterDomainStmt:
+		s.define(n)
 	case *pg.PrepareStmt: // what EXECUTE gives is cast to the types of the parameters
 		for _, t := range n.Argtypes {
 			s.castTo(t.GetTypeName())
@@ -301,13 +322,17 @@ func (s *statement) castTo(t *pg.TypeName) {
 	}
 }
 
-// betweens are the expressions that the tree names by a keyword instead of an
-// operator; they compare with the default operators of their types.
-var betweens = map[pg.A_Expr_Kind]bool{
-	pg.A_Expr_Kind_AEXPR_BETWEEN:         true,
-	pg.A_Expr_Kind_AEXPR_NOT_BETWEEN:     true,
-	pg.A_Expr_Kind_AEXPR_BETWEEN_SYM:     true,
-	pg.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM: true,
+// equals is the operator that PostgreSQL looks up, by its name, for what is
+// compared without one: by IN, USING, NATURAL and CASE.
+var equals = []string{"="}
+
+// betweens are the operators that it looks up for expressions that the tree
+// names by a keyword.
+var betweens = map[pg.A_Expr_Kind][][]string{
+	pg.A_Expr_Kind_AEXPR_BETWEEN:         {{">="}, {"<="}},
+	pg.A_Expr_Kind_AEXPR_NOT_BETWEEN:     {{"<"}, {">"}},
+	pg.A_Expr_Kind_AEXPR_BETWEEN_SYM:     {{">="}, {"<="}},
+	pg.A_Expr_Kind_AEXPR_NOT_BETWEEN_SYM: {{"<"}, {">"}},
 }
 
 // refer records a reference, unless it is to a CTE.

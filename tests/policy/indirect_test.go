@@ -51,6 +51,8 @@ func indirect() []group {
 			refused(`function_not_allowed`, `select '[mark-ann@mail.test,mark-ann@mail.test]'::reach`, `type "reach" checks its values`),
 			refused(`function_not_allowed`, `select jsonb_populate_record(l, '{"sender": "mark-ann@mail.test"}') from tenants t left join letters l on true`, `type "address" checks its values`),
 			allow(`select (jsonb_populate_record(t, '{"name": "other"}')).name from tenants t where id = 1`, `other`),
+			refused(`function_not_allowed`, `select array_in('{mark-ann@mail.test}', 'address'::regtype, -1)`, `the type that "array_in" makes a value of cannot be told`),
+			refused(`function_not_allowed`, `select domain_in('mark-ann@mail.test', 'address'::regtype, -1) is null`, `the type that "domain_in" makes a value of cannot be told`),
 			allow(`select id, sender is null from letters`, ``),
 			refused(`function_not_allowed`, `select coalesce(null::tone, 'calm'::mood)`, `types "mood" and "tone" may be cast by a function`),
 			allow(`select 'calm'::mood, ('(1,x)'::account).email`, `calm|x`),
