@@ -52,6 +52,19 @@ func TestPredicateMustStandByItself(t *testing.T) {
 	}
 }
 
+// "country =" was refused for a ")" that it does not have.
+func TestPredicateErrorsSpeakOfTheirOwnText(t *testing.T) {
+	for predicate, want := range map[string]string{
+		"id =": "syntax error at end of input", "": "syntax error at end of input", "(id = 1": "syntax error at end of input",
+		"id = 1)": `syntax error at or near ")"`, "id = 1;": `syntax error at or near ";"`,
+	} {
+		_, err := policy.Compile(policy.Profile{Filters: []policy.Filter{{Table: "people", Predicate: predicate}}}, nil)
+		if err == nil || err.Error() != "row_filters[0].predicate: "+want {
+			t.Errorf("%q: %v, want %s", predicate, err, want)
+		}
+	}
+}
+
 func TestRulesAboutNothingAreListed(t *testing.T) {
 	e := compile(t, policy.Profile{
 		TableAllowlist: []string{"people", "sales.people", "peple"},

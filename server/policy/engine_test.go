@@ -215,7 +215,7 @@ func TestTextsThatAreNoStatement(t *testing.T) {
 		{"SELECT " + strings.Repeat("CASE WHEN t.end + ", 20000) + "1 FROM t", "parse_error"},
 		{"SELECT 1." + strings.Repeat(" UNION SELECT 1.", 20000), "parse_error"},
 		{"SELECT 1." + strings.Repeat(" IS NULL = 1.", 20000), "parse_error"},
-		{"SELECT '" + strings.Repeat("x", maxBytes) + "'", "parse_error"},
+		{"SELECT '" + strings.Repeat("x", MaxBytes) + "'", "parse_error"},
 
 		{"SELECT 1 IN (" + strings.Repeat("-1,", 20000) + "1)", "ok"},
 		{"SELECT true" + strings.Repeat(" AND a = 1", 5000) + " FROM t", "ok"},

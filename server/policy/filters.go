@@ -50,6 +50,9 @@ func parsePredicate(text string) (*pg.Node, error) {
 	// The line break ends a comment that the text may end with.
 	tree, err := parse("SELECT WHERE (" + text + "\n)")
 	if err != nil {
+		if _, alone := parse("SELECT WHERE " + text); alone != nil {
+			return nil, alone // speaks of no parenthesis that the text does not have
+		}
 		return nil, err
 	}
 	if len(tree.Stmts) != 1 {

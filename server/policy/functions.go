@@ -59,8 +59,12 @@ const functionHint = "Write it with PostgreSQL's own functions and operators; pg
 
 func (e *Engine) checkFunction(s *statement, f functionRef) *refusal {
 	name := f.name[len(f.name)-1]
-	if name == "set_config" && e.setsWhatSETMay(f) {
-		return nil
+	if name == "set_config" {
+		if e.setsWhatSETMay(f) {
+			return nil
+		}
+		return refuse("function_not_allowed", "Name the setting in a literal; role, search_path and others may not be changed.",
+			"function %q may change only what SET may, named in a literal", name)
 	}
 	if dangerous(name) {
 		return refuse("function_not_allowed", "There is no policy that permits it.",
@@ -83,7 +87,7 @@ func (e *Engine) checkFunction(s *statement, f functionRef) *refusal {
 			return nil
 		}
 		if !sequenceFunction(f) {
-			return refuse("function_not_allowed", functionHint,
+			return refuse("function_not_allowed", "Leave the call out, or ask your operator how to do this under the policy's rules about tables.",
 				"function %q has effects or results that this policy cannot account for", strings.Join(f.name, "."))
 		}
 		if len(e.allowed)+len(e.denied) > 0 && f.call != nil && len(f.call.Args) > 0 {

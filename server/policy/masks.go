@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"sort"
+	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
 )
@@ -23,14 +24,15 @@ func renameRefusal() *refusal {
 		"a list of column names after an alias may not rename a masked column by its position")
 }
 
-// unresolved refuses a reference that nothing in sight answers to.
+// unresolved refuses a reference that nothing in sight answers to. It names
+// nothing but what the principal wrote.
 func unresolved(fields []string) *refusal {
 	if rowsOfWrites[fields[0]] {
 		return refuse("statement_not_allowed", "Name the columns alone, without old or new.",
 			"%q is no table in sight, and the row before or after a write may not be named under rules about tables", fields[0])
 	}
 	return refuse("function_not_allowed", "Check the spelling, and call functions as name(argument).",
-		"a name is no column of the tables in sight, and would be taken for a function call").undefinedName("42703")
+		"%s is no column of the tables in sight", quoted(strings.Join(fields, "."))).undefinedName("42703")
 }
 
 func unsafeFilter(format string, args ...any) *refusal {

@@ -1,7 +1,9 @@
 package policy_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
@@ -180,6 +182,39 @@ func TestOutputsNameMaskedPositions(t *testing.T) {
 			t.Errorf("%s: %s (%s)", sql, d.Rule, d.Reason)
 		} else if got := fmt.Sprint(d.Statements[0].Outputs); got != want {
 			t.Errorf("%s\n  outputs %s, want %s", sql, got, want)
+		}
+	}
+}
+
+// A sub-select in a select list, whose masked value is NULL, was called
+// "?column?" where PostgreSQL calls it by its column.
+func TestMaskedSubSelectsKeepTheirNames(t *testing.T) {
+	conn, catalog := database(t)
+	e := compile(t, policy.Profile{Masks: usersMasks}, catalog)
+	names := func(sql string) []string {
+		results, err := conn.PgConn().Exec(context.Background(), sql).ReadAll()
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		var out []string
+		for _, f := range results[0].FieldDescriptions {
+			out = append(out, f.Name)
+		}
+		return out
+	}
+	for _, sql := range []string{
+		"SELECT (SELECT email FROM users LIMIT 1)",
+		"SELECT id, (SELECT u.ssn AS number FROM users u LIMIT 1) FROM plain",
+		"SELECT (SELECT (SELECT email FROM users LIMIT 1))",
+		"SELECT (SELECT email FROM users LIMIT 1) AS e",
+		"SELECT * FROM (SELECT (SELECT email FROM users LIMIT 1)) s",
+		"SELECT s.email FROM (SELECT (SELECT email FROM users LIMIT 1)) s",
+	} {
+		d := e.Evaluate(sql)
+		if d.Rule != "ok" {
+			t.Errorf("%s: %s (%s)", sql, d.Rule, d.Reason)
+		} else if got, want := names(d.SQL), names(sql); !slices.Equal(got, want) {
+			t.Errorf("%s\n  as %s\n  names %q, want %q", sql, d.SQL, got, want)
 		}
 	}
 }

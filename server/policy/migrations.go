@@ -20,7 +20,7 @@ const (
 // of a migration, in their order. It knows the text alone. What the text
 // itself created has no rows to lose and nobody waiting for it.
 func LintMigration(sql string) []Finding {
-	tree, err := parseUpTo(sql, maxBytes) // a migration may bring its data along
+	tree, err := parseUpTo(sql, MaxBytes) // a migration may bring its data along
 	if err != nil {
 		why, line := explainParse(sql, err)
 		hint := migrationParseError.hint

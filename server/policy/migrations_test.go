@@ -292,7 +292,7 @@ func FuzzLintMigration(f *testing.F) {
 
 // The hint fits what is wrong: a file that is no text has no commands of psql.
 func TestLintHintsAtWhatIsWrong(t *testing.T) {
-	for sql, hint := range map[string]string{"\\c shop": "commands of psql", "SELECT 1\x00": "UTF-8", strings.Repeat(" ", maxBytes+1): "in parts"} {
+	for sql, hint := range map[string]string{"\\c shop": "commands of psql", "SELECT 1\x00": "UTF-8", strings.Repeat(" ", MaxBytes+1): "in parts"} {
 		if got := LintMigration(sql); len(got) != 1 || !strings.Contains(got[0].Hint, hint) {
 			t.Errorf("%.10q: %+v", sql, got)
 		}

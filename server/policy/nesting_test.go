@@ -28,7 +28,7 @@ func TestATextWhoseTreeWouldBeManyTimesItsSizeIsRefused(t *testing.T) {
 	}
 	for name, sql := range map[string]string{
 		"some columns":          "UPDATE t SET (" + row("a", 100) + ") = (" + row("1", 100) + ") WHERE b = 1",
-		"a long value":          "UPDATE t SET (a, b) = ('" + strings.Repeat("x", maxBytes-100) + "', 1) WHERE b = 1",
+		"a long value":          "UPDATE t SET (a, b) = ('" + strings.Repeat("x", MaxBytes-100) + "', 1) WHERE b = 1",
 		"many statements":       strings.Repeat("UPDATE t SET (a, b) = (1, 2) WHERE (a, b) = (3, 4);", 400),
 		"comparisons":           "SELECT 1 WHERE (a, b) = (1, 2)" + strings.Repeat(" AND ((a, b) = (1, 2)", 90) + strings.Repeat(")", 90),
 		"comparisons in a list": "SELECT 1 WHERE a IN (" + row("(a, b, c) = (1, 2, 3)", 5000) + ")",

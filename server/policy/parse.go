@@ -13,7 +13,8 @@ import (
 // serializer recurse on the C stack, where overflow ends the process, so depth
 // is bounded by scanning the text first.
 const (
-	maxBytes      = 1 << 20
+	// MaxBytes is the longest text that is examined.
+	MaxBytes      = 1 << 20
 	maxDepth      = 400
 	maxStatements = 500
 	maxCopied     = 2 << 20
@@ -38,8 +39,8 @@ func parseUpTo(sql string, statements int) (*pg.ParseResult, error) {
 	if !utf8.ValidString(sql) {
 		return nil, &unexamined{"it is not valid UTF-8", textHint}
 	}
-	if len(sql) > maxBytes {
-		return nil, &unexamined{fmt.Sprintf("it is %d bytes long; at most %d are examined", len(sql), maxBytes), "Send it in parts, and long values as parameters."}
+	if len(sql) > MaxBytes {
+		return nil, &unexamined{fmt.Sprintf("it is %d bytes long; at most %d are examined", len(sql), MaxBytes), "Send it in parts, and long values as parameters."}
 	}
 	deepest, copied := nesting(sql)
 	if deepest > maxDepth {

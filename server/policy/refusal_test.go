@@ -34,7 +34,7 @@ func TestHintsAboutWhatIsNotExamined(t *testing.T) {
 	for sql, hint := range map[string]string{
 		`\d customers`: "read information_schema", "SELECT 1;\n\\dt": "read information_schema",
 		"SELECT '\xe9'": "UTF-8", "SELECT 1\x00": "UTF-8",
-		"SELECT '" + strings.Repeat("x", maxBytes) + "'": "in parts",
+		"SELECT '" + strings.Repeat("x", MaxBytes) + "'": "in parts",
 		"SELECT " + strings.Repeat("(", maxDepth+1):      "less deeply",
 		strings.Repeat("SELECT 1;", maxStatements+1):     "fewer statements",
 		"SELEC 1": "PostgreSQL 17",
@@ -78,5 +78,30 @@ func TestDecisionTellsMistakesFromRefusals(t *testing.T) {
 		if d := only.Evaluate(sql); d.Undefined != "" || d.Rule != "table_not_allowed" {
 			t.Errorf("an allowlist tells which tables are there: %s: %q", sql, d.Undefined)
 		}
+	}
+}
+
+// Who wrote a wrong name is told which one it is: "a name is no column of the
+// tables in sight" left an agent guessing.
+func TestAWrongNameIsNamed(t *testing.T) {
+	e := mustCompile(t, Profile{Masks: []Mask{{"users", "email", Redact}}}, shop())
+	for sql, want := range map[string]string{
+		"SELECT nothing FROM users":               `"nothing"`,
+		"SELECT u.nothing FROM users u":           `"u.nothing"`,
+		"SELECT id FROM users WHERE other.id = 1": `"other.id"`,
+		"SELECT other.* FROM users":               `"other.*"`,
+		"SELECT row(other.*) FROM users":          `"other.*"`,
+	} {
+		if d := e.Evaluate(sql); d.Undefined != "42703" || !strings.Contains(d.Reason, want+" is no column of the tables in sight") {
+			t.Errorf("%s: %s (%q)", sql, d.Reason, d.Undefined)
+		}
+	}
+}
+
+// set_config was called never permitted, which it is not.
+func TestRefusalOfSetConfigSaysWhatItMayChange(t *testing.T) {
+	e := mustCompile(t, Profile{}, nil)
+	if d := e.Evaluate("SELECT set_config('search_path', 'x', false)"); d.Rule != "function_not_allowed" || !strings.Contains(d.Reason, "may change only what SET may") {
+		t.Errorf("%s: %s", d.Rule, d.Reason)
 	}
 }

@@ -23,7 +23,7 @@ type analysis struct {
 	writes    []written
 	held      []heldWrite
 	returning []returned
-	nulls     map[*pg.ResTarget]bool // scalar sub-selects over a masked column
+	nulls     map[*pg.ResTarget]string // scalar sub-selects over a masked column, and what clients call them
 	touched   map[RelationName]*relationRules
 	// found are the places in the tree that uses, writes and returning speak
 	// of: parts of a recursive query are read more than once.
@@ -46,7 +46,7 @@ type analysis struct {
 }
 
 func newAnalysis(r *ruleSet) *analysis {
-	return &analysis{rules: r, nulls: make(map[*pg.ResTarget]bool), touched: make(map[RelationName]*relationRules),
+	return &analysis{rules: r, nulls: make(map[*pg.ResTarget]string), touched: make(map[RelationName]*relationRules),
 		found: make(map[any]bool), read: make(map[*pg.RangeVar]bool)}
 }
 
@@ -230,9 +230,9 @@ func (a *analysis) edit(s *statement) *refusal {
 			a.changed = true
 		}
 	}
-	for t := range a.nulls {
+	for t, name := range a.nulls {
 		// A CASE without ELSE has the type of its only branch.
-		t.Name = outputName(t)
+		t.Name = name
 		t.Val = &pg.Node{Node: &pg.Node_CaseExpr{CaseExpr: &pg.CaseExpr{Location: -1, Args: []*pg.Node{
 			pg.MakeCaseWhenNode(boolConst(false), t.Val, -1)}}}}
 		a.changed = true

@@ -102,7 +102,7 @@ func (a *analysis) reference(n *pg.ColumnRef, ns *namespace, p place) {
 			return
 		}
 		if item := ns.itemAnywhere(fields); item == nil {
-			a.refuse(unresolved(fields))
+			a.refuse(unresolved(append(fields, "*")))
 		} else if item.masked() {
 			a.refuse(maskRefusal(p, "a whole row"))
 		}

@@ -261,7 +261,7 @@ func (a *analysis) target(t *pg.ResTarget, ns *namespace, top bool) shape {
 	if s.masked() {
 		c.mask = Null
 		if !nulled {
-			a.nulls[t] = true
+			a.nulls[t] = c.name
 		}
 	}
 	return shape{columns: []column{c}}
@@ -291,7 +291,7 @@ func (a *analysis) star(fields []string, ns *namespace) shape {
 	} else if item := ns.itemAnywhere(fields); item != nil {
 		s = item.shape
 	} else {
-		a.refuse(unresolved(fields))
+		a.refuse(unresolved(append(fields, "*")))
 		return shape{open: true}
 	}
 	if s.open && s.masked() && a.rules.catalog != nil {

@@ -18,7 +18,7 @@ type Source struct {
 // one of them, or would not be shown it, it is a source like the others, and
 // the text may be longer than a statement. The error is about what is no text.
 func Sources(sql string) ([]Source, error) {
-	tree, err := parseUpTo(sql, maxBytes)
+	tree, err := parseUpTo(sql, MaxBytes)
 	var foreign *unexamined
 	if errors.As(err, &foreign) && foreign.hint == textHint {
 		return nil, err

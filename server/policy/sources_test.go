@@ -36,7 +36,7 @@ func TestSourcesBesideOneThatIsNoSQL(t *testing.T) {
 // too deep itself is not examined.
 func TestSourcesOfALongText(t *testing.T) {
 	deep := "SELECT " + strings.Repeat("(", maxDepth+1) + "1" + strings.Repeat(")", maxDepth+1)
-	long := "SELECT '" + strings.Repeat("x", maxBytes) + "'"
+	long := "SELECT '" + strings.Repeat("x", MaxBytes) + "'"
 	got, err := Sources(deep + ";\n" + long + ";\nSELECT 1;\nSELECT 2")
 	if want := []Source{{deep, 1}, {long, 2}, {"SELECT 1", 3}, {"SELECT 2", 4}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%d sources, %v", len(got), err)
@@ -47,7 +47,7 @@ func TestSourcesOfNoText(t *testing.T) {
 	if got, err := Sources("-- nothing\n;"); err != nil || len(got) != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bytes := range []string{"SELECT 1\x00", "SELECT '\xe9'", strings.Repeat("\x00;", maxBytes)} {
+	for _, bytes := range []string{"SELECT 1\x00", "SELECT '\xe9'", strings.Repeat("\x00;", MaxBytes)} {
 		if got, err := Sources(bytes); err == nil {
 			t.Errorf("what is no text has %d statements", len(got))
 		}

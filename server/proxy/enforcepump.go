@@ -9,13 +9,14 @@ import (
 	"strings"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 )
 
 const (
 	// maxExamined is the longest Query or Parse frame that is read whole to be
 	// decided about: the longest text that a policy examines, with room for
 	// the types of parameters.
-	maxExamined = 1<<20 + 512<<10
+	maxExamined = policy.MaxBytes + 512<<10
 	// maxNames bounds the two names at the start of a Bind, and the frames
 	// that carry little else. It leaves room in the buffer.
 	maxNames = 8 << 10
@@ -491,7 +492,7 @@ func (p *enforcePump) collect(h wire.Header) bool {
 			Hint:    "Send less in parameters.",
 		}
 	case h.Body > maxExamined:
-		why = blockedFor(fmt.Sprintf("this statement is %d bytes long; at most %d are examined", h.Body, maxExamined),
+		why = blockedFor(fmt.Sprintf("this statement is %d bytes long; at most %d are examined", h.Body, policy.MaxBytes),
 			"Send it in parts, or values as parameters.")
 	case !p.srv.frames.take(h.Body):
 		why = noRoomFor()

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
+	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
 )
 
@@ -101,5 +102,26 @@ func TestLongParametersForMaskedColumns(t *testing.T) {
 		if why, types := ask(t, conn, parse, longBind(maxExamined-100, 1), run); types != "12DCZ" {
 			t.Errorf("%s, %+v", types, why)
 		}
+	}
+}
+
+// A text that was not read whole was refused for being longer than 1572864
+// bytes, and one of that length then for being longer than 1048576.
+func TestLongStatementsAreToldOneLimit(t *testing.T) {
+	d := deploy(t)
+	conn, _ := d.under(readWrite)
+	for _, length := range []int{policy.MaxBytes + 1, maxExamined + 1} {
+		sql := "select '" + strings.Repeat("x", length)[:length-9] + "'"
+		for name, message := range map[string][]byte{
+			"simple":   wire.AppendBody(nil, wire.Query, append([]byte(sql), 0)),
+			"extended": append(appendParse(nil, "", sql, []byte{0, 0}), synced...),
+		} {
+			if why, types := ask(t, conn, message); !strings.HasSuffix(why.Message, "; at most 1048576 are examined") || why.Hint == "" || types != "EZ" {
+				t.Errorf("%s, %d bytes: %s, %+v", name, length, types, why)
+			}
+		}
+	}
+	if why, types := ask(t, conn, wire.AppendBody(nil, wire.Query, append([]byte("select '"+strings.Repeat("x", policy.MaxBytes-9)+"'"), 0))); types != "TDCZ" {
+		t.Errorf("a text of the longest length: %s, %+v", types, why)
 	}
 }

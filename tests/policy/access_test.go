@@ -79,7 +79,7 @@ func access() []group {
 			refused(`locking_select`, `select * from tenants where id in (select tenant_id from users for key share)`, `this credential is read-only and SELECT … FOR UPDATE takes row locks`),
 			refused(`setting_not_allowed`, `set default_transaction_read_only = off`, `setting "default_transaction_read_only" may not be changed by this credential`),
 			allow(`reset all; show default_transaction_read_only`, ` ;; on`).tagged("SHOW").inBatch(),
-			refused(`function_not_allowed`, `select set_config('transaction_read_only', 'off', false)`, `function "set_config" is never permitted`),
+			refused(`function_not_allowed`, `select set_config('transaction_read_only', 'off', false)`, `function "set_config" may change only what SET may`),
 			refused(`read_only`, `update pg_settings set setting = 'off' where name = 'transaction_read_only'`, `update is not permitted`),
 		}},
 		{writer, []scenario{
@@ -156,7 +156,7 @@ func access() []group {
 			refused(`function_not_allowed`, `select count(*) filter (where pg_cancel_backend(1)) from tenants`, `function "pg_cancel_backend" is never permitted`),
 			refused(`function_not_allowed`, `select 1 from tenants order by pg_advisory_lock(id)`, `function "pg_advisory_lock" is never permitted`),
 			refused(`function_not_allowed`, `select pg_notify('jobs', 'x')`, `function "pg_notify" is never permitted`),
-			refused(`function_not_allowed`, `insert into tenants values (9, set_config('role', 'postgres', false), 'free')`, `function "set_config" is never permitted`),
+			refused(`function_not_allowed`, `insert into tenants values (9, set_config('role', 'postgres', false), 'free')`, `function "set_config" may change only what SET may`),
 			refused(`table_denied`, `update pg_catalog.pg_settings set setting = 'off' where name = 'row_security'`, `table "pg_catalog.pg_settings" belongs to the system and is not written to`),
 			refused(`parse_error`, `selec 1`, `syntax error at or near "selec"`).coded("42601"),
 			refused(`parse_error`, `select 'open`, `unterminated quoted string at or near "'open"`).coded("42601"),

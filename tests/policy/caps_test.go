@@ -46,7 +46,7 @@ func caps() []group {
 			refused(`setting_not_allowed`, `reset statement_timeout`, `setting "statement_timeout" may not be changed by this credential`),
 			refused(`setting_not_allowed`, `set session "statement_timeout" = default`, `setting "statement_timeout" may not be changed by this credential`),
 			refused(`setting_not_allowed`, `begin; set statement_timeout = 0; select pg_sleep(1); commit`, `statement 2 of the batch: setting "statement_timeout" may not be changed by this credential`),
-			refused(`function_not_allowed`, `select set_config('statement_timeout', '0', false)`, `function "set_config" is never permitted`),
+			refused(`function_not_allowed`, `select set_config('statement_timeout', '0', false)`, `function "set_config" may change only what SET may`),
 			refused(`statement_not_allowed`, `alter role app set statement_timeout = 0`, `ALTER ROLE is never permitted`),
 			refused(`statement_not_allowed`, `do $$ begin perform pg_sleep(1); end $$`, `DO is never permitted`),
 		}},

@@ -94,7 +94,7 @@ func filtering() []group {
 			refused(`whereless_write`, `update orders set qty = 1`, `this UPDATE changes every row of the table`),
 			refused(`function_not_allowed`, `select id from orders where told(item)`, `function "told" is not one of PostgreSQL's own`),
 			refused(`function_not_allowed`, `select email_of(3)`, `function "email_of" is not one of PostgreSQL's own`),
-			refused(`function_not_allowed`, `select o.loud from orders o`, `a name is no column`).coded("42703"),
+			refused(`function_not_allowed`, `select o.loud from orders o`, `is no column of the tables in sight`).coded("42703"),
 			refused(`function_not_allowed`, `select query_to_xml('select * from orders', true, true, '')`, `function "query_to_xml" is never permitted`),
 			refused(`setting_not_allowed`, `set pgbeam.principal_type = 'human'`, `setting "pgbeam.principal_type" may not be changed by this credential`),
 			refused(`setting_not_allowed`, `set search_path = hr`, `setting "search_path" may not be changed by this credential`),
@@ -120,7 +120,7 @@ func filtering() []group {
 			allow(`select current_setting('pgbeam.principal_type')`, `agent`),
 			refused(`setting_not_allowed`, `set pgbeam.principal_type = 'human'`, `setting "pgbeam.principal_type" may not be changed by this credential`),
 			refused(`setting_not_allowed`, `reset pgbeam.principal_type`, `setting "pgbeam.principal_type" may not be changed by this credential`),
-			refused(`function_not_allowed`, `select set_config('pgbeam.principal_type', 'human', true)`, `function "set_config" is never permitted`),
+			refused(`function_not_allowed`, `select set_config('pgbeam.principal_type', 'human', true)`, `function "set_config" may change only what SET may`),
 			filtered(`select reason from old_notes`, ``),
 		}},
 		{costly, []scenario{

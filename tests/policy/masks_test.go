@@ -123,7 +123,7 @@ func masking() []group {
 			refused(`masked_column_rename`, `with p(a, b) as (select id, email from users) select a from p where b > 'm'`, `a list of column names after an alias may not rename a masked column by its position`),
 			refused(`function_not_allowed`, `select email_of(1)`, `function "email_of" is not one of PostgreSQL's own`),
 			refused(`function_not_allowed`, `select told(name) from users`, `function "told" is not one of PostgreSQL's own`),
-			refused(`function_not_allowed`, `select u.email_of from users u`, `a name is no column`).coded("42703"),
+			refused(`function_not_allowed`, `select u.email_of from users u`, `is no column of the tables in sight`).coded("42703"),
 			refused(`table_not_allowed`, `select most_common_vals from pg_stats where tablename = 'users'`, `table "pg_stats"`),
 			refused(`table_not_allowed`, `select stavalues1 from pg_statistic`, `table "pg_statistic"`),
 		}},
