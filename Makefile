@@ -30,7 +30,7 @@ down:
 	@go run ./tests/quickstart down
 
 # The server reads SQL with PostgreSQL's parser: in C where there is a C compiler
-# and CGO_ENABLED is not set otherwise, else in WebAssembly, at a third of the speed.
+# and CGO_ENABLED is not set otherwise, else in WebAssembly, at half the speed.
 build: build_cgo = $(if $(filter file,$(origin CGO_ENABLED)),$(shell command -v $${CC:-cc} >/dev/null && echo 1 || echo 0),$(CGO_ENABLED))
 build:
 	CGO_ENABLED=$(build_cgo) go build -trimpath -o bin/ ./server/cmd/pgbeam

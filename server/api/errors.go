@@ -94,7 +94,7 @@ func (p *problem) body(path, requestID string) []byte {
 func invalid(fields ...fieldError) *problem {
 	parts := make([]string, len(fields))
 	for i, f := range fields {
-		parts[i] = f.Field + " " + f.Detail
+		parts[i] = f.Field + ": " + f.Detail
 	}
 	return &problem{
 		status: http.StatusBadRequest,

@@ -38,6 +38,8 @@ Example:
   pgbeam dev --with-postgres`
 }
 
+func (c devCommand) Validate() error { return folderNamed(c.Data) }
+
 // ready is what a script learns from a started service.
 type ready struct {
 	PID         int             `json:"pid"`

@@ -75,6 +75,21 @@ func TestTheWrongFolderStaysEmpty(t *testing.T) {
 	}
 }
 
+// --data "$UNSET" strewed keys and a store over the working directory.
+func TestAFolderWithoutANameIsRefused(t *testing.T) {
+	for _, command := range []string{"dev", "serve --self-signed", "keys create --org org_x", "keys list", "keys revoke key_x", "migrate", "secrets rotate"} {
+		here := t.TempDir()
+		t.Chdir(here)
+		status, _, stderr := runs(t, []string{"PGBEAM_DATA="}, strings.Fields(command)...)
+		if status != 2 || !strings.Contains(stderr, "--data is empty: name a folder") {
+			t.Errorf("%s: status %d, %s", command, status, stderr)
+		}
+		if made, err := os.ReadDir(here); err != nil || len(made) > 0 {
+			t.Errorf("%s has made %v (%v)", command, made, err)
+		}
+	}
+}
+
 func TestParseExpiry(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]string{

@@ -30,8 +30,8 @@ type policyCheckCommand struct {
 
 func (policyCheckCommand) Help() string {
 	return "Needs no server and no database: names alone decide. Each statement is decided by itself, as when a client\n" +
-		"sends one after the other. Ends with 0 if none is refused, with 1 if one is, and with 2 if policy or SQL cannot\n" +
-		"be read.\n\nExample:\n\n" +
+		"sends one after the other. Ends with 0 if none is refused, with 1 if one is or there is none, and with 2 if\n" +
+		"policy or SQL cannot be read.\n\nExample:\n\n" +
 		"  pgbeam policy check queries.sql --policy support.yaml\n\nwhere support.yaml is:\n\n" +
 		"  access_mode: read_only\n  masking_rules:\n    - {table: public.customers, column: email, kind: redact}"
 }

@@ -21,6 +21,18 @@ type storeFlags struct {
 	KeyFile string `env:"PGBEAM_KEY_FILE" placeholder:"FILE" help:"Keys that encrypt secrets at rest, unless PGBEAM_ENCRYPTION_KEYS has them. By default a file in the data folder."`
 }
 
+// Validate is called before a command runs.
+func (f storeFlags) Validate() error { return folderNamed(f.Data) }
+
+// folderNamed refuses "", which comes from a variable that is not set: it would
+// strew keys over the working directory.
+func folderNamed(data string) error {
+	if data == "" {
+		return errors.New("--data is empty: name a folder, or leave it out")
+	}
+	return nil
+}
+
 func (f storeFlags) url() string {
 	if f.Store != "" {
 		return f.Store
