@@ -421,6 +421,33 @@ func TestNamesThatWereSkippedStandForBoth(t *testing.T) {
 	}
 }
 
+// The error of a batch may be back before the client goes on with the batch:
+// what it sends then is skipped as well. A statement that it seemed to replace
+// once ran as it was prepared under the policy before.
+func TestNamesThatAreSkippedBehindAnErrorThatIsBack(t *testing.T) {
+	schema := fixture(t, "create table items (n int)", "insert into items values (1), (2)")
+	d := deploy(t)
+	conn, l := d.under(func(*store.PolicyRules) {})
+	prepare := append(appendParse(nil, "s", "select n from "+schema+".items order by n", []byte{0, 0}), synced...)
+	told(t, conn, prepare)
+	d.amend(l, func(r *store.PolicyRules) {
+		r.RowFilters = []store.RowFilter{{Table: schema + ".items", Predicate: "n = 1"}}
+	})
+	c := rawOf(conn)
+	send(t, c, wire.AppendBody(appendParse(nil, "", "this fails", []byte{0, 0}), wire.Flush, nil))
+	if why := report(t, c); why.Code != "42601" {
+		t.Fatal(why)
+	}
+	if got := told(t, conn, prepare); got != "I" {
+		t.Fatal(got)
+	}
+	b := wire.AppendBody(nil, wire.Bind, []byte("\x00s\x00\x00\x00\x00\x00\x00\x00"))
+	b = wire.AppendBody(b, wire.Execute, make([]byte, 5))
+	if got := told(t, conn, append(b, synced...)); strings.Contains(got, "(2)") {
+		t.Fatalf("what the policy before permitted ran: %s", got)
+	}
+}
+
 // TestUnnamedStatementIsTheLastOne: what the unnamed statement was under an
 // older policy is no matter of the one that replaces it.
 func TestUnnamedStatementIsTheLastOne(t *testing.T) {

@@ -206,10 +206,11 @@ func (n *names) means(s *slot) []*prepared {
 // catchUp brings the names up to date with what the upstream has answered.
 func (e *enforcer) catchUp() {
 	e.of.mu.Lock()
-	empty, idle, errors := e.of.ledger.empty() && !e.of.ledger.skipping, e.of.ledger.idle(), e.failures
+	skipping := e.of.ledger.skipping
+	empty, idle, errors := e.of.ledger.empty() && !skipping, e.of.ledger.idle(), e.failures
 	e.of.mu.Unlock()
-	if len(e.statements.touched) == 0 && len(e.portals.touched) == 0 {
-		e.errors = errors // none of them hit anything that is waited for
+	if !skipping && len(e.statements.touched) == 0 && len(e.portals.touched) == 0 {
+		e.errors = errors // none of them hit anything that is waited for, or that comes next
 	}
 	if !empty {
 		return
