@@ -166,6 +166,32 @@ func TestPolicyChangedUnderAnOpenPortal(t *testing.T) {
 	}
 }
 
+// A cursor is one of the transaction that its declaration runs in, however long
+// before that it was prepared.
+func TestPolicyChangedUnderACursorWhoseDeclarationWasPrepared(t *testing.T) {
+	schema := fixture(t, "create table items (n int)", "insert into items values (1), (2)")
+	for _, hold := range []string{"", "with hold "} {
+		d := deploy(t)
+		conn, l := d.under(func(*store.PolicyRules) {})
+		told(t, conn, append(appendParse(nil, "s", "declare c cursor "+hold+"for select n from "+schema+".items order by n", []byte{0, 0}), synced...))
+		told(t, conn, queries("select 1", "begin"))
+		b := wire.AppendBody(nil, wire.Bind, []byte("\x00s\x00\x00\x00\x00\x00\x00\x00"))
+		b = wire.AppendBody(b, wire.Execute, make([]byte, 5))
+		if got := told(t, conn, append(b, pipelined("select 7")...)); got != "DECLARE_CURSOR (7) SELECT_1 T" {
+			t.Fatal(got)
+		}
+		if hold != "" {
+			told(t, conn, queries("commit"))
+		}
+		d.amend(l, func(r *store.PolicyRules) {
+			r.RowFilters = []store.RowFilter{{Table: schema + ".items", Predicate: "n = 1"}}
+		})
+		if got := told(t, conn, queries("fetch all from c")); !strings.HasPrefix(got, "0A000 ") {
+			t.Errorf("%q: %s", hold, got)
+		}
+	}
+}
+
 // exchange sends frames that end in a Sync or are a Query, and returns the
 // types of what comes back.
 func exchange(t *testing.T, conn *pgx.Conn, b []byte) string {

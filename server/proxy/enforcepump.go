@@ -324,9 +324,6 @@ func (p *enforcePump) parse(body []byte) error {
 	var made *prepared
 	if v.refused == nil {
 		made = v.prepared(text, p.engine)
-		if v.tagged("DECLARE CURSOR") {
-			v.refused = p.declared(made)
-		}
 	}
 	if v.refused != nil {
 		if len(name) == 0 { // PostgreSQL forgets the unnamed statement first
@@ -383,6 +380,9 @@ func (p *enforcePump) execute(body []byte) error {
 	for _, one := range list {
 		if one.fetches && r == nil {
 			r = p.fetchable()
+		}
+		if one.opens && r == nil {
+			r = p.declared(one)
 		}
 		alters, unbinds, discards = alters || one.alters, unbinds || one.unbinds, discards || one.part.discards
 	}

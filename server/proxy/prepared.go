@@ -17,6 +17,7 @@ type prepared struct {
 	engine  *engine
 	alters  bool
 	fetches bool // it runs a cursor
+	opens   bool // it declares one
 	charged bool // running it counts against a budget
 	part    part
 	unbinds bool
@@ -28,7 +29,7 @@ type prepared struct {
 }
 
 func (v verdict) prepared(text []byte, under *engine) *prepared {
-	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), notices: v.notices()}
+	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), opens: v.tagged("DECLARE CURSOR"), notices: v.notices()}
 	if len(v.Statements) == 1 {
 		s := &v.Statements[0]
 		p.masked, p.checks, p.capped, p.part, p.charged, p.unbinds = slices.Sorted(maps.Keys(s.Outputs)), v.checks(), givesRows(s), partOf(s), chargeable(s), s.Unbinds
