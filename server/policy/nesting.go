@@ -6,7 +6,7 @@ import "strings"
 // Brackets and CASE nest; so does each operator of a chain, since a+b+c is
 // (a+b)+c, and each UNION or JOIN. A comma, AND, OR and the words between the
 // arms of a CASE start a new chain: lists, boolean chains and arms are flat in
-// the tree.
+// the tree. The AND of a BETWEEN does not: a BETWEEN b AND NOT c is one chain.
 //
 // copied estimates how much of the text the tree holds more than once, in
 // bytes: SET (a, b) = x gives each of its columns a copy of x, in which another
@@ -52,6 +52,7 @@ func nesting(sql string) (deepest, copied int) {
 // operations and joins since it was opened.
 type level struct {
 	chain, joins int
+	betweens     int // of the chain, whose AND has not come
 	isCase       bool
 
 	assigned bool // it stands where the columns that a SET assigns to may
@@ -111,7 +112,7 @@ func (d *depthGauge) join() {
 func (d *depthGauge) restart() {
 	top := &d.levels[len(d.levels)-1]
 	d.depth -= top.chain
-	top.chain = 0
+	top.chain, top.betweens = 0, 0
 }
 
 func (d *depthGauge) symbol(c byte) {
@@ -171,14 +172,20 @@ func (d *depthGauge) word(w string) {
 			d.close()
 		}
 	case "and", "or", "when", "then", "else":
-		if !dotted {
+		switch top := &d.levels[len(d.levels)-1]; {
+		case top.betweens > 0 && lower[0] == 'a':
+			top.betweens--
+		case !dotted:
 			d.restart()
 		}
+	case "between":
+		d.levels[len(d.levels)-1].betweens++
+		d.link()
 	case "set":
 		d.set = true
 	case "union", "intersect", "except", "join":
 		d.join()
-	case "not", "is", "isnull", "notnull", "collate", "at", "like", "ilike", "similar", "in", "between", "escape", "operator":
+	case "not", "is", "isnull", "notnull", "collate", "at", "like", "ilike", "similar", "in", "escape", "operator":
 		d.link()
 	}
 }

@@ -3,6 +3,8 @@ package policy
 import (
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // SET (a, b) = x makes a copy of x for each column. Some hundred bytes of them
@@ -36,5 +38,72 @@ func TestATextWhoseTreeWouldBeManyTimesItsSizeIsRefused(t *testing.T) {
 		if d := e.Evaluate(sql); d.Verdict != Allow {
 			t.Errorf("%s: %s: %s", name, d.Rule, d.Reason)
 		}
+	}
+}
+
+// Whatever of a few words is said over and over, the tree does not become deeper
+// than the estimate lets on: of a deep one the parser without C overflows its
+// stack.
+func TestNoRepetitionNestsDeeperThanItsEstimate(t *testing.T) {
+	const times = 40
+	words := []string{"a", "NOT", "BETWEEN", "AND", "OR", "IS NULL", "CASE WHEN", "THEN", "ELSE", "END", ",", "=", "JOIN", "ON"}
+	frames := [][2]string{{"SELECT ", " 1"}, {"SELECT a ", ""}, {"SELECT a ", " 1"}, {"SELECT 1 FROM a ", ""}}
+	seen := 0
+	check := func(unit string) {
+		for _, f := range frames {
+			sql := f[0] + strings.Repeat(unit, times) + f[1]
+			estimate, _ := nesting(sql)
+			if estimate >= times {
+				continue
+			}
+			if tree, err := parseTree(sql); err == nil {
+				seen++
+				if d := depthOf(tree); d >= times {
+					t.Errorf("%s…%s is %d messages deep, estimated at %d", f[0]+unit+unit, f[1], d, estimate)
+				}
+			}
+		}
+	}
+	var units func(begun string, more int)
+	units = func(begun string, more int) {
+		check(begun)
+		for _, w := range words {
+			if more > 0 {
+				units(begun+" "+w, more-1)
+			}
+		}
+	}
+	units("", 3)
+	for _, w := range words { // a BETWEEN takes more words than three
+		for _, in := range words {
+			check(" " + w + " BETWEEN " + in + " AND NOT")
+			check(" NOT " + w + " BETWEEN " + in + " AND")
+			check(" BETWEEN " + w + " AND NOT " + in)
+			check(" BETWEEN SYMMETRIC " + w + " AND NOT " + in)
+			check(" " + w + " BETWEEN 1. AND NOT " + in + " AND")
+		}
+	}
+	if seen < 100 {
+		t.Errorf("%d texts were statements", seen)
+	}
+}
+
+func depthOf(m proto.Message) (levels int) {
+	eachChild(m, func(_ string, child proto.Message) { levels = max(levels, depthOf(child)) })
+	return levels + 1
+}
+
+// A chain of BETWEEN and NOT overflowed the parser's stack in the build without
+// C, which panicked.
+func TestNestedBetweenIsRefused(t *testing.T) {
+	e := mustCompile(t, Profile{}, nil)
+	for _, times := range []int{300, 2000, 50_000} {
+		if d := e.Evaluate("SELECT 1 WHERE " + strings.Repeat("a BETWEEN 1 AND NOT ", times) + "b"); !strings.Contains(d.Reason, "nested more than") {
+			t.Errorf("%d times: %s: %s", times, d.Rule, d.Reason)
+		}
+	}
+	flat := "SELECT 1 FROM t WHERE true" + strings.Repeat(" AND a BETWEEN 1 AND 2 OR t.between NOT BETWEEN SYMMETRIC 3. AND 4", 2000)
+	if d := e.Evaluate(flat); d.Verdict != Allow {
+		t.Errorf("side by side: %s: %s", d.Rule, d.Reason)
 	}
 }
