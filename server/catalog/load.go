@@ -16,11 +16,12 @@ import (
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 )
 
-// loadTimeout bounds reading a catalog, on the server and here.
+// loadTimeout bounds the use of one connection.
 const loadTimeout = 15 * time.Second
 
 const (
-	// maxRow bounds one row of an answer: the longest definition of a view.
+	// maxRow bounds one row of an answer: the longest definition of a view; or
+	// an error, which may quote the longest literal.
 	maxRow = 16 << 20
 	// maxBytes bounds all of them: a schema of some hundred thousand columns.
 	maxBytes = 256 << 20
@@ -33,19 +34,15 @@ type Digest [sha256.Size]byte
 // leaves it so unless it fails. The search path is that of the connection's
 // role.
 func Load(ctx context.Context, conn net.Conn) (*policy.Catalog, Digest, error) {
-	deadline := time.Now().Add(loadTimeout)
-	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
-		deadline = at
-	}
-	if err := conn.SetDeadline(deadline); err != nil {
+	stop, err := limit(ctx, conn)
+	if err != nil {
 		return nil, Digest{}, fmt.Errorf("read catalog: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
 	b := newBuilder()
 	sum, total := sha256.New(), 0
-	_, err := wire.Ask(conn, question, maxRow, func(statement int, values [][]byte) error {
+	_, err = wire.Ask(conn, question, maxRow, func(statement int, values [][]byte) error {
 		if statement < firstAnswer || statement-firstAnswer >= len(answers) {
 			return nil
 		}
@@ -81,6 +78,19 @@ func Load(ctx context.Context, conn net.Conn) (*policy.Catalog, Digest, error) {
 		return nil, Digest{}, fmt.Errorf("read catalog: %w", err)
 	}
 	return b.finish(), Digest(sum.Sum(nil)), nil
+}
+
+// limit ends what happens on conn with ctx, and after loadTimeout at the
+// latest. stop lets go of ctx.
+func limit(ctx context.Context, conn net.Conn) (stop func() bool, err error) {
+	deadline := time.Now().Add(loadTimeout)
+	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
+		deadline = at
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }), nil
 }
 
 // fields reads the values of a row in order. The first that does not read

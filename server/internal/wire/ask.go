@@ -42,6 +42,27 @@ func Ask(conn io.ReadWriter, sql string, limit uint32, row func(statement int, v
 	if _, err := conn.Write(AppendQuery(nil, sql)); err != nil {
 		return nil, fmt.Errorf("send query: %w", err)
 	}
+	return readAnswer(conn, limit, row)
+}
+
+// Analyze has the server parse and analyse sql, which it does not run, over a
+// connection on which nothing is outstanding. More than one statement is
+// refused by the protocol. limit bounds one frame. After an error that is no
+// *ServerError the connection is unusable.
+func Analyze(conn io.ReadWriter, sql string, limit uint32) error {
+	b, at := begin(nil, Parse)
+	b = appendText(appendText(b, ""), sql) // the statement has no name
+	b = end(append(b, 0, 0), at)           // and no parameter a type
+	b, at = begin(b, Sync)
+	if _, err := conn.Write(end(b, at)); err != nil {
+		return fmt.Errorf("send statement: %w", err)
+	}
+	_, err := readAnswer(conn, limit, nil)
+	return err
+}
+
+// readAnswer reads up to ReadyForQuery. row may be nil where no row is due.
+func readAnswer(conn io.Reader, limit uint32, row func(statement int, values [][]byte) error) (asides []byte, err error) {
 	var failed error
 	var buf []byte
 	var values [][]byte
@@ -55,7 +76,7 @@ func Ask(conn io.ReadWriter, sql string, limit uint32, row func(statement int, v
 		}
 		switch typ {
 		case DataRow:
-			if failed != nil {
+			if failed != nil || row == nil {
 				continue
 			}
 			if values, err = parseRow(body, values[:0]); err != nil {
