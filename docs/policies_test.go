@@ -264,6 +264,28 @@ func TestPolicyExamplesAreReal(t *testing.T) {
 	}
 }
 
+// What the page says is no condition cannot be saved, for the reason it gives.
+func TestNoConditionsAreReal(t *testing.T) {
+	s := newStage(t)
+	s.adopt("access_mode: read_only")
+	rows := table(t, policiesPage, "### What is a condition")
+	if len(rows) < 5 {
+		t.Fatalf("only %d conditions were found", len(rows))
+	}
+	for _, row := range rows {
+		for _, predicate := range quoted(row[0]) {
+			answer, err := s.beam.Try(t.Context(), "PUT", "/v1/projects/"+s.project+"/policies/"+s.policy, map[string]any{
+				"row_filters": []any{map[string]any{"table": "customers", "predicate": predicate}},
+			})
+			if said := fmt.Sprint(answer); err == nil || !strings.Contains(said, "row_filters[0].predicate") {
+				t.Errorf("%s is saved, or another field is named: %s", predicate, said)
+			} else if reason := quoted(row[1]); len(reason) > 0 && !strings.Contains(said, reason[0]) {
+				t.Errorf("%s is refused otherwise: %s", predicate, said)
+			}
+		}
+	}
+}
+
 // The page explains every rule that a refusal can name, and no other.
 func TestPolicyRulesAreDocumented(t *testing.T) {
 	named := map[string]bool{}

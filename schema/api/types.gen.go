@@ -3070,7 +3070,7 @@ type Replica struct {
 //
 // Example: {"predicate":"region = 'emea'","table":"public.orders"}
 type RowFilter struct {
-	// Predicate Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+	// Predicate Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. What PostgreSQL does not take for a condition on the relation is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 	Predicate string `json:"predicate"`
 
 	// Table Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.

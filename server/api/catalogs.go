@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	contract "github.com/pgbeam/pulumi-pgbeam/schema/api"
 	"github.com/pgbeam/pulumi-pgbeam/server/catalog"
+	"github.com/pgbeam/pulumi-pgbeam/server/internal/wire"
 	"github.com/pgbeam/pulumi-pgbeam/server/policy"
 	"github.com/pgbeam/pulumi-pgbeam/server/pool"
 	"github.com/pgbeam/pulumi-pgbeam/server/store"
@@ -28,14 +30,21 @@ type catalogs struct {
 type known struct {
 	catalog *policy.Catalog
 	missing string
+	// objections are what PostgreSQL has against row filters; untried is why it
+	// was not asked about all of them.
+	objections map[store.RowFilter]string
+	untried    string
 }
 
-// now is of for who must not be told what was true a moment ago.
-func (s *catalogs) now(ctx context.Context, project string, d *store.Database) known {
-	if d != nil {
-		s.cache.Expire(project, d.ID)
+// compile is compileRules with all that is known.
+func (k known) compile(r store.PolicyRules) (*policy.Engine, []fieldError) {
+	engine, wrong := compileRules(r, k.catalog)
+	for i, f := range r.RowFilters {
+		if objection, ok := k.objections[f]; ok {
+			wrong = append(wrong, fieldError{fmt.Sprintf("row_filters[%d].predicate", i), objection})
+		}
 	}
-	return s.of(ctx, project, d)
+	return engine, wrong
 }
 
 // of returns the catalog of a database, not older than a moment. Nothing
@@ -46,18 +55,32 @@ func (s *catalogs) of(ctx context.Context, project string, d *store.Database) kn
 	}
 	limited, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	dial := func(ctx context.Context) (net.Conn, error) { return s.dialer.Dial(ctx, project, s.target(*d)) }
-	found, err := s.cache.Handle(catalog.KeyOf(project, d), dial).Look(limited)
-	var refused *pool.Error
-	switch {
-	case err == nil:
-		return known{catalog: found}
-	case errors.As(err, &refused):
-		return known{missing: explainDial(err)}
-	case errors.Is(err, context.DeadlineExceeded):
-		return known{missing: fmt.Sprintf("the database did not answer within %s", s.limit)}
+	found, err := s.handle(project, d).Look(limited)
+	if err != nil {
+		return known{missing: s.explain(err, "the database did not tell its schema")}
 	}
-	return known{missing: "the database did not tell its schema"}
+	return known{catalog: found}
+}
+
+func (s *catalogs) handle(project string, d *store.Database) *catalog.Handle {
+	dial := func(ctx context.Context) (net.Conn, error) { return s.dialer.Dial(ctx, project, s.target(*d)) }
+	return s.cache.Handle(catalog.KeyOf(project, d), dial)
+}
+
+// explain says why a database was not asked, or did not answer; silence is what
+// there is to say where the error does not tell.
+func (s *catalogs) explain(err error, silence string) string {
+	var refused *pool.Error
+	var answered *wire.ServerError
+	switch {
+	case errors.As(err, &refused):
+		return explainDial(err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Sprintf("the database did not answer within %s", s.limit)
+	case errors.As(err, &answered):
+		return fmt.Sprintf("the database answered with SQLSTATE %s", answered.Code)
+	}
+	return silence
 }
 
 // withPrimary runs f in a view of the store, and returns the primary database
@@ -74,7 +97,7 @@ func (s *server) withPrimary(ctx context.Context, c *call, f func() error) (d *s
 }
 
 // schemaToSave is what a policy that is about to be saved can be checked
-// against; its predicates must bind to the columns of their tables. What else
+// against; its predicates must be conditions on their tables. What else
 // may be wrong with the request is for its operation to say.
 func (s *server) schemaToSave(ctx context.Context, c *call) (any, error) {
 	var in contract.PolicyProfileInput
@@ -98,9 +121,15 @@ func (s *server) schemaToSave(ctx context.Context, c *call) (any, error) {
 	if _, wrong := compileRules(rules, nil); len(wrong) > 0 || len(rules.RowFilters) == 0 {
 		return known{}, nil
 	}
-	schema := s.catalogs.now(ctx, c.path["project_id"], database)
+	if database != nil { // what was true a moment ago will not do
+		s.catalogs.cache.Expire(c.path["project_id"], database.ID)
+	}
+	schema := s.catalogs.ofDraft(ctx, c.path["project_id"], database, rules)
 	if schema.missing != "" {
 		s.log.Info("predicates of a policy are not bound to columns", "project", c.path["project_id"], "reason", schema.missing)
+	}
+	if schema.untried != "" {
+		s.log.Info("predicates of a policy are not tried on the database", "project", c.path["project_id"], "reason", schema.untried)
 	}
 	return schema, nil
 }

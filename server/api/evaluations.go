@@ -75,10 +75,14 @@ func (s *server) evaluate(ctx context.Context, c *call) (any, error) {
 	var schema known
 	// The text itself may need it: which procedures are there to CALL?
 	if profileOf(rules).NeedsCatalog() || engine.Evaluate(in.SQL).Unresolved {
-		schema = s.catalogs.of(ctx, c.path["project_id"], database)
+		if draft { // it is held to what a policy is when it is saved
+			schema = s.catalogs.ofDraft(ctx, c.path["project_id"], database, rules)
+		} else {
+			schema = s.catalogs.of(ctx, c.path["project_id"], database)
+		}
 	}
 	if schema.catalog != nil {
-		if engine, wrong = compileRules(rules, schema.catalog); len(wrong) > 0 {
+		if engine, wrong = schema.compile(rules); len(wrong) > 0 {
 			if draft {
 				return nil, cannotEvaluate(draft, wrong)
 			}

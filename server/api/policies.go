@@ -32,7 +32,7 @@ func (s *server) CreatePolicyProfile(ctx context.Context, request contract.Creat
 		UpdatedAt: now,
 	}
 	rulesIn(&policy.Rules, in)
-	if _, wrong := compileRules(policy.Rules, c.schema().catalog); len(wrong) > 0 {
+	if _, wrong := c.schema().compile(policy.Rules); len(wrong) > 0 {
 		return nil, invalid(wrong...)
 	}
 	if err := c.tx.Policies().Insert(policy); err != nil {
@@ -76,7 +76,7 @@ func (s *server) UpdatePolicyProfile(ctx context.Context, request contract.Updat
 	}
 	setText(&policy.Name, &in.Name)
 	rulesIn(&policy.Rules, in)
-	if _, wrong := compileRules(policy.Rules, c.schema().catalog); len(wrong) > 0 {
+	if _, wrong := c.schema().compile(policy.Rules); len(wrong) > 0 {
 		return nil, invalid(wrong...)
 	}
 	policy.UpdatedAt = s.now()

@@ -21,10 +21,11 @@ var beforeAnalysis = strings.Join([]string{
 }, ";\n")
 
 // Analyze connects, and hands f what has PostgreSQL parse and analyse a
-// statement under the role's search path. No statement is planned or executed.
-// What PostgreSQL refuses comes as a *wire.ServerError; f returns any other
-// error. Of a catalog there is one connection at a time, this or the one that
-// it is read by: those who ask meanwhile wait.
+// statement under the role's search path. No statement is planned or executed:
+// what runs is what reads literals as values of their types, in a transaction
+// that cannot write. What PostgreSQL refuses comes as a *wire.ServerError; f
+// returns any other error. Of a catalog there is one connection at a time, this
+// or the one that it is read by: those who ask meanwhile wait.
 func (h *Handle) Analyze(ctx context.Context, f func(analyze func(sql string) error) error) error {
 	h.entry = h.cache.entry(h.key)
 	select {

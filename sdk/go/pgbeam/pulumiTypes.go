@@ -2467,7 +2467,7 @@ func (o RegionArrayOutput) Index(i pulumi.IntInput) RegionOutput {
 
 // A condition that rows must meet to be visible, also for updates and deletions.
 type RowFilter struct {
-	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. What PostgreSQL does not take for a condition on the relation is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 	Predicate string `pulumi:"predicate"`
 	// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table string `pulumi:"table"`
@@ -2486,7 +2486,7 @@ type RowFilterInput interface {
 
 // A condition that rows must meet to be visible, also for updates and deletions.
 type RowFilterArgs struct {
-	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+	// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. What PostgreSQL does not take for a condition on the relation is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 	Predicate pulumi.StringInput `pulumi:"predicate"`
 	// Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
 	Table pulumi.StringInput `pulumi:"table"`
@@ -2544,7 +2544,7 @@ func (o RowFilterOutput) ToRowFilterOutputWithContext(ctx context.Context) RowFi
 	return o
 }
 
-// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+// Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. What PostgreSQL does not take for a condition on the relation is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
 func (o RowFilterOutput) Predicate() pulumi.StringOutput {
 	return o.ApplyT(func(v RowFilter) string { return v.Predicate }).(pulumi.StringOutput)
 }

@@ -547,7 +547,7 @@ export interface Region {
  */
 export interface RowFilter {
     /**
-     * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+     * Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. What PostgreSQL does not take for a condition on the relation is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
      */
     predicate: string;
     /**

@@ -1643,7 +1643,7 @@ class RowFilter(dict):
         """
         A condition that rows must meet to be visible, also for updates and deletions.
 
-        :param _builtins.str predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+        :param _builtins.str predicate: Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. What PostgreSQL does not take for a condition on the relation is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
         :param _builtins.str table: Relation whose rows are filtered, such as `public.orders` or `orders`, in any letter case. Without a schema, the relations of that name in all schemas are meant.
         """
         pulumi.set(__self__, "predicate", predicate)
@@ -1653,7 +1653,7 @@ class RowFilter(dict):
     @pulumi.getter
     def predicate(self) -> _builtins.str:
         """
-        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. A column that the relation lacks is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
+        Condition in SQL over the columns of the relation, such as `region = 'emea'`. Rows for which it is false or null do not exist for the login. What PostgreSQL does not take for a condition on the relation is refused when the policy is saved, unless the database cannot be reached or has no such relation yet.
         """
         return pulumi.get(self, "predicate")
 
