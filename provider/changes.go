@@ -25,8 +25,12 @@ func (c change) property() string { return c.path[0].(string) }
 // changes finds what an update has to do. It compares the program's inputs
 // with the state, which is what the server has: never with every output, as
 // what the server filled in by itself is no deletion by the program. The old
-// inputs tell only which properties the program has dropped since.
+// inputs tell only which properties the program has dropped since; of a whole
+// resource it has dropped all that it does not set.
 func (r *Resource) changes(oldInputs, state, news property.Map) []change {
+	if r.Whole {
+		oldInputs = state
+	}
 	return changesOf(nil, r.Properties, oldInputs, state, news, false)
 }
 

@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -196,6 +198,37 @@ func TestEveryDroppedPropertyIsReset(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A reviewer reads a policy in the program. Whoever loosened it past that, in
+// properties that the program does not set, was left alone for ever.
+func TestAPolicyIsAllThatTheProgramSays(t *testing.T) {
+	e := newEngine(t)
+	policy := object{"projectId": "prj_1", "name": "safe", "maxRows": 5, "statementRules": object{"allow": []any{"select"}}}
+	e.must(e.up("p", "PolicyProfile", policy))
+	e.api.set("policies", 0, object{
+		"access_mode": "read_write", "approval_timeout_seconds": 9.0, "table_denylist": []any{"nothing"},
+		"statement_rules": object{"allow": []any{"select"}, "deny": []any{"show"}},
+		"masking_rules":   []any{object{"table": "users", "column": "email", "kind": "redact"}},
+	})
+	if _, err := e.refresh("p"); err != nil {
+		t.Fatal(err)
+	}
+	found := slices.Sorted(maps.Keys(e.diff("p", policy).DetailedDiff))
+	if want := []string{"accessMode", "approvalTimeoutSeconds", "maskingRules", "statementRules.deny", "tableDenylist"}; !slices.Equal(found, want) {
+		t.Errorf("a preview undoes %v, want %v", found, want)
+	}
+	e.must(e.up("p", "PolicyProfile", policy))
+	want := object{"access_mode": "read_only", "approval_timeout_seconds": 300.0, "table_denylist": []any{}, "masking_rules": []any{}, "max_rows": 5.0}
+	got := e.api.objects["policies"][0]
+	for name, v := range want {
+		if !reflect.DeepEqual(got[name], v) {
+			t.Errorf("%s is %v, want %v", name, got[name], v)
+		}
+	}
+	if drifted, err := e.refresh("p"); err != nil || drifted || e.diff("p", policy).HasChanges {
+		t.Errorf("afterwards: drift %v, %v, %v", drifted, err, e.diff("p", policy).DetailedDiff)
 	}
 }
 
@@ -419,5 +452,31 @@ func TestZeroIsNotAbsent(t *testing.T) {
 	}
 	if d := e.diff("l", object{"orgId": "org_1", "spendLimit": nil}); d.HasChanges {
 		t.Errorf("null after nothing is %v", d.DetailedDiff)
+	}
+}
+
+// A kind that the program took off one of the two lists stayed on it, as long
+// as the program set the other list.
+func TestDroppedStatementRulesAreTakenBack(t *testing.T) {
+	for _, dropped := range []string{"allow", "deny"} {
+		e := newEngine(t)
+		policy := func(rules object) object {
+			return object{"projectId": "prj_1", "name": "safe", "statementRules": rules}
+		}
+		rules := object{"allow": []any{"select"}, "deny": []any{"show"}}
+		e.must(e.up("p", "PolicyProfile", policy(rules)))
+		now := maps.Clone(rules)
+		delete(now, dropped)
+		if d := e.diff("p", policy(now)).DetailedDiff; len(d) != 1 || string(d["statementRules."+dropped].Kind) != "delete" {
+			t.Errorf("without %s: %v", dropped, d)
+		}
+		e.must(e.up("p", "PolicyProfile", policy(now)))
+		got, _ := e.api.objects["policies"][0]["statement_rules"].(map[string]any)
+		if left, _ := got[dropped].([]any); len(left) > 0 || len(got) == 0 {
+			t.Errorf("without %s the service has %v", dropped, got)
+		}
+		if d := e.diff("p", policy(now)); d.HasChanges {
+			t.Errorf("without %s, again: %v", dropped, d.DetailedDiff)
+		}
 	}
 }

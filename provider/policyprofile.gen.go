@@ -280,4 +280,5 @@ var policyProfileResource = Resource{
 	Import: "{projectId}/{id}",
 	Parent: "pgbeam:index:Project",
 	Unique: []string{"projectId", "name"},
+	Whole:  true,
 }

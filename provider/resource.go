@@ -122,6 +122,9 @@ type Resource struct {
 	// Unique are the properties that make two of these impossible at once:
 	// replacing then deletes first. Empty: create before delete.
 	Unique []string
+	// Whole resources are all that the program says: what it does not set is put
+	// back to its default, whoever else has set it.
+	Whole bool
 	// Deleted is the body that stands for deletion when Delete is nil.
 	Deleted map[string]any
 	// Parts are objects that are created with this one, inside its create

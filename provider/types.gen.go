@@ -1610,6 +1610,7 @@ var statementRulesType = Type{
 			},
 			Input:  true,
 			Output: true,
+			Clear:  []any{},
 		},
 		{
 			Name:        "deny",
@@ -1622,6 +1623,7 @@ var statementRulesType = Type{
 			},
 			Input:  true,
 			Output: true,
+			Clear:  []any{},
 		},
 	},
 }

@@ -54,6 +54,7 @@ type resourceNote struct {
 	Import      name                  `yaml:"import"`
 	Parent      name                  `yaml:"parent"`
 	Unique      []name                `yaml:"unique"`
+	Whole       bool                  `yaml:"whole"`
 	Deleted     ordered[yaml.Node]    `yaml:"deleted"`
 	Gone        ordered[yaml.Node]    `yaml:"gone"`
 	Guard       ordered[yaml.Node]    `yaml:"guard"`

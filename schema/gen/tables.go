@@ -100,6 +100,7 @@ func (t *printer) resource(r *resource) {
 		t.field("Parent", t.token(r.note.Parent.string))
 	}
 	t.field("Unique", stringsOf(r.note.Unique))
+	t.field("Whole", r.note.Whole)
 	t.field("Deleted", r.note.Deleted)
 	if len(r.note.Parts) > 0 {
 		t.p("Parts: []Part{")

@@ -144,6 +144,27 @@ func secretsOf(s *harness.Stack) map[string]string {
 	return out
 }
 
+// A policy says all that holds: what somebody loosened past the program is
+// taken back by the next up, also where the program does not set it.
+func TestAPolicyIsAllThatTheProgramSays(t *testing.T) {
+	beam := harness.StartBeam(t, harness.BeamOptions{})
+	all := everything(beam.Org)
+	stack := newStack(t, resources{"base": all["base"], "policy": all["policy"]}, beam.Env()...)
+	stack.Up()
+	policy := path(stack.Find("policy"))
+	made := beam.Get(t, policy)
+	beam.Call(t, http.MethodPut, policy, map[string]any{"access_mode": "read_write", "max_affected_rows": 3, "statement_rules": map[string]any{"deny": []any{"show"}}})
+	stack.Refresh()
+	stack.Up()
+	now := beam.Get(t, policy)
+	for name, v := range made {
+		if name != "updated_at" && !same(v, now[name]) {
+			t.Errorf("%s is %v, and was %v as the program made it", name, now[name], v)
+		}
+	}
+	stack.Unchanged()
+}
+
 // What was deleted behind Pulumi's back leaves the state at a refresh, alone,
 // and the next up makes it again.
 func TestDeletedBehindOurBack(t *testing.T) {
