@@ -64,7 +64,9 @@ var answers = []answer{
 	{`SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) AS s`, 1, func(b *builder, f *fields) {
 		b.catalog.SearchPath = append(b.catalog.SearchPath, f.text())
 	}},
-	{`SELECT current_user`, 1, func(b *builder, f *fields) { b.catalog.Role = f.text() }},
+	{`SELECT current_user, pg_catalog.current_setting('server_encoding') = 'UTF8'`, 2, func(b *builder, f *fields) {
+		b.catalog.Role, b.catalog.UTF8 = f.text(), f.flag()
+	}},
 	// Keeps operators and functions of the role's search path away from what
 	// follows. It yields no row.
 	{sql: "SET LOCAL search_path = pg_catalog"},

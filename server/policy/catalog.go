@@ -5,6 +5,7 @@ package policy
 // in the dry evaluation of a draft.
 type Catalog struct {
 	Role       string   // whose sessions these are
+	UTF8       bool     // what the database is encoded in
 	SearchPath []string // of the role, "$user" resolved, pg_catalog implied first
 	Relations  map[RelationName]*Relation
 	Indexes    map[RelationName]Index

@@ -74,6 +74,9 @@ func (e *Engine) Evaluate(sql string) (d *Decision) {
 	if len(tree.Stmts) == 0 {
 		return refuse("empty", "Send a statement.", "there is no statement in this text").blocked(nil, 0)
 	}
+	if r := e.checkNames(sql); r != nil {
+		return r.blocked(nil, 0)
+	}
 	statements := make([]*statement, len(tree.Stmts))
 	batch := newBatch()
 	for i, raw := range tree.Stmts {
