@@ -188,6 +188,10 @@ func (e *Engine) checkWholesale(s *statement) *refusal {
 		return refuse("statement_not_allowed", "Ask your operator to rename it, and to change the policy with it.",
 			"renaming a value is not permitted: this policy's row filters know values by name")
 	}
+	if len(e.profile.Filters) > 0 && attributes(s.node, replaces) {
+		return refuse("statement_not_allowed", "Add an attribute of another name.",
+			"changing or dropping an attribute is not permitted: this policy's row filters may depend on it")
+	}
 	if temporaryDomain(s.node) {
 		return refuse("statement_not_allowed", "Create it in a schema of its own.", "a temporary domain would stand in for a type of the same name")
 	}

@@ -190,6 +190,15 @@ func (s *statement) visit(m proto.Message, in *scope) {
 	case *pg.CompositeTypeStmt:
 		s.children(n, in, "Typevar")
 		return
+	case *pg.AlterTableStmt:
+		if n.Objtype == pg.ObjectType_OBJECT_TYPE { // PostgreSQL takes no table for one
+			s.children(n, in, "Relation")
+			return
+		}
+	case *pg.DefElem:
+		if n.Arg.GetTypeName() != nil {
+			return // a word, in (check_option = local); where it is a type, no values are made
+		}
 	case *pg.FuncCall:
 		s.functions = append(s.functions, functionRef{name: stringsOf(n.Funcname), call: n, args: len(n.Args)})
 	case *pg.CreateTrigStmt:

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	pg "github.com/pganalyze/pg_query_go/v6"
@@ -27,9 +28,26 @@ func wholesale(stmt *pg.Node) string {
 		}
 	case *pg.Node_AlterDefaultPrivilegesStmt:
 		return "ALTER DEFAULT PRIVILEGES"
+	case *pg.Node_AlterTableStmt:
+		if attributes(stmt, cascades) {
+			return "ALTER TYPE … CASCADE"
+		}
 	}
 	return ""
 }
+
+// attributes says whether one of the changes that an ALTER TYPE makes to the
+// attributes of a composite type is such a one.
+func attributes(stmt *pg.Node, such func(*pg.AlterTableCmd) bool) bool {
+	return stmt.GetAlterTableStmt().GetObjtype() == pg.ObjectType_OBJECT_TYPE &&
+		slices.ContainsFunc(stmt.GetAlterTableStmt().Cmds, func(c *pg.Node) bool { return such(c.GetAlterTableCmd()) })
+}
+
+// cascades: the tables of the type are changed with it.
+func cascades(c *pg.AlterTableCmd) bool { return c.GetBehavior() == pg.DropBehavior_DROP_CASCADE }
+
+// replaces: what there was of an attribute is gone.
+func replaces(c *pg.AlterTableCmd) bool { return c.GetSubtype() != pg.AlterTableType_AT_AddColumn }
 
 // looksAtValues says whether an ALTER DOMAIN holds the values of every column
 // of the domain to a constraint.
