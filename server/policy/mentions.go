@@ -8,13 +8,14 @@ import (
 // mentions is every way in which a statement says names of columns.
 type mentions struct {
 	names  map[string]bool
+	system map[string]bool   // of names, the system columns; "" is there when one has no qualifier
 	dotted [][2]string       // qualifier and name of columns: PostgreSQL reads u.f as f(u) when u has no column f
 	all    bool              // a star, NATURAL JOIN or join with an alias, which name none
 	skip   map[*pg.Node]bool // FROM items that we put in
 }
 
 func readMentions(m proto.Message, skip map[*pg.Node]bool) *mentions {
-	s := &mentions{names: make(map[string]bool), skip: skip}
+	s := &mentions{names: make(map[string]bool), system: make(map[string]bool), skip: skip}
 	s.read(m)
 	return s
 }
@@ -35,7 +36,12 @@ func (s *mentions) read(m proto.Message) {
 		// The qualifier of a column is no mention of the whole row.
 		names := stringsOf(n.Fields)
 		if len(names) > 0 {
-			s.names[names[len(names)-1]] = true
+			last := names[len(names)-1]
+			s.names[last] = true
+			if systemColumns[last] {
+				s.system[last] = true
+				s.system[""] = s.system[""] || len(names) == 1
+			}
 		}
 		if len(names) > 1 {
 			s.dotted = append(s.dotted, [2]string(names[len(names)-2:]))

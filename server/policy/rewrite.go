@@ -250,6 +250,9 @@ func (r *ruleSet) sourceText(u use, fence bool) (string, error) {
 		}
 		list = strings.Join(items, ", ")
 	}
+	for _, c := range u.system {
+		list += ", " + within + "." + c
+	}
 	text := "SELECT " + list + " FROM "
 	if !u.rangeVar.Inh && u.body == nil {
 		text += "ONLY "
@@ -281,11 +284,12 @@ func (r *ruleSet) sourceText(u use, fence bool) (string, error) {
 type sourceKey struct {
 	name         RelationName
 	fence, whole bool // whole is without ONLY
+	system       string
 }
 
 // source parses it, with the reference's TABLESAMPLE put in.
 func (r *ruleSet) source(u use, fence bool) (*pg.SelectStmt, error) {
-	key := sourceKey{u.rules.name, fence, u.rangeVar.Inh}
+	key := sourceKey{u.rules.name, fence, u.rangeVar.Inh, strings.Join(u.system, " ")}
 	made, ok := r.sources.Load(key)
 	if !ok || u.rules.relation == nil {
 		text, err := r.sourceText(u, fence)
@@ -338,7 +342,7 @@ func (a *analysis) recognize(n *pg.RangeSubselect) (use, shape, bool) {
 	if !a.again || s == nil || len(s.FromClause) != 1 || n.Lateral {
 		return use{}, shape{}, false
 	}
-	u := use{sample: s.FromClause[0].GetRangeTableSample(), wrapped: true}
+	u := use{sample: s.FromClause[0].GetRangeTableSample(), wrapped: true, system: supplied(s)}
 	u.rangeVar = s.FromClause[0].GetRangeVar()
 	if u.sample != nil {
 		u.rangeVar = u.sample.Relation.GetRangeVar()

@@ -29,6 +29,7 @@ type analysis struct {
 	// of: parts of a recursive query are read more than once.
 	found   map[any]bool
 	read    map[*pg.RangeVar]bool // every reference that was looked at
+	whole   map[*pg.Node]bool     // FROM items of which all columns are asked for
 	refusal *refusal
 
 	leaky     bool // an expression below a filter may fail
@@ -47,7 +48,7 @@ type analysis struct {
 
 func newAnalysis(r *ruleSet) *analysis {
 	return &analysis{rules: r, nulls: make(map[*pg.ResTarget]string), touched: make(map[RelationName]*relationRules),
-		found: make(map[any]bool), read: make(map[*pg.RangeVar]bool)}
+		found: make(map[any]bool), read: make(map[*pg.RangeVar]bool), whole: make(map[*pg.Node]bool)}
 }
 
 // once says whether a place in the tree is found for the first time.
@@ -202,6 +203,9 @@ func (a *analysis) edit(s *statement) *refusal {
 		}
 		if a.rules.catalog == nil && len(u.rules.masks) > 0 {
 			u.rules = &relationRules{name: u.rules.name, filters: u.rules.filters}
+		}
+		if err := a.supply(&u, said); err != nil {
+			return err
 		}
 		if err := a.replace(u, u.rules.filtered() && (a.leaky || u.rules.fenced())); err != nil {
 			return err

@@ -97,8 +97,9 @@ func (s shape) renames(n int) bool {
 
 // fromItem is one name that a FROM clause brings into sight.
 type fromItem struct {
-	name   string // "" for an unnamed sub-select
-	schema string // of a table that has no alias
+	name   string   // "" for an unnamed sub-select
+	schema string   // of a table that has no alias
+	holder *pg.Node // of a ruled relation: where it stands in FROM
 	shape
 }
 

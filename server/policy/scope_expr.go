@@ -96,14 +96,19 @@ func (a *analysis) reference(n *pg.ColumnRef, ns *namespace, p place) {
 	fields, star := columnFields(n)
 	if star {
 		if len(fields) == 0 {
+			a.wholly(ns.items...)
 			if ns.star.masked() {
 				a.refuse(maskRefusal(p, "a star in an expression"))
 			}
 			return
 		}
-		if item := ns.itemAnywhere(fields); item == nil {
+		item := ns.itemAnywhere(fields)
+		if item == nil {
 			a.refuse(unresolved(append(fields, "*")))
-		} else if item.masked() {
+			return
+		}
+		a.wholly(item)
+		if item.masked() {
 			a.refuse(maskRefusal(p, "a whole row"))
 		}
 		return
@@ -120,6 +125,7 @@ func (a *analysis) reference(n *pg.ColumnRef, ns *namespace, p place) {
 	switch {
 	case m.known && m.row != nil:
 		a.expensive(p)
+		a.wholly(m.row)
 		if m.row.masked() {
 			a.refuse(maskRefusal(p, "a whole row"))
 		}
@@ -133,8 +139,6 @@ func (a *analysis) reference(n *pg.ColumnRef, ns *namespace, p place) {
 // rowsOfWrites are what RETURNING calls the row before and after, since
 // PostgreSQL 18.
 var rowsOfWrites = map[string]bool{"old": true, "new": true}
-
-var systemColumns = map[string]bool{"ctid": true, "tableoid": true, "xmin": true, "xmax": true, "cmin": true, "cmax": true}
 
 func (a *analysis) subLink(n *pg.SubLink, ns *namespace, p place) {
 	if n.Testexpr != nil {

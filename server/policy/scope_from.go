@@ -10,6 +10,7 @@ type use struct {
 	rangeVar *pg.RangeVar
 	sample   *pg.RangeTableSample // around rangeVar, or nil
 	rules    *relationRules
+	system   []string  // the system columns that its sub-select puts out
 	wrapped  bool      // already stands behind its sub-select
 	body     *viewBody // of a view that is computed from filtered tables
 }
@@ -82,6 +83,7 @@ func (a *analysis) table(holder *pg.Node, v *pg.RangeVar, sample *pg.RangeTableS
 		item.schema = rules.name.Schema
 	}
 	if rules.applies() {
+		item.holder = holder
 		a.touch(rules)
 		u := use{holder: holder, rangeVar: v, sample: sample, rules: rules}
 		if rules.unsafe {
@@ -192,6 +194,9 @@ func (a *analysis) join(n *pg.JoinExpr, left *namespace) ([]*fromItem, shape) {
 			}
 		}
 		star.append(rest)
+	}
+	if n.IsNatural || n.Alias != nil {
+		a.wholly(items...)
 	}
 	if n.Quals != nil {
 		on := &namespace{items: items, outer: left.outer, ctes: left.ctes}

@@ -288,8 +288,10 @@ func (a *analysis) star(fields []string, ns *namespace) shape {
 	var s shape
 	if len(fields) == 0 {
 		s = ns.star
+		a.wholly(ns.items...)
 	} else if item := ns.itemAnywhere(fields); item != nil {
 		s = item.shape
+		a.wholly(item)
 	} else {
 		a.refuse(unresolved(append(fields, "*")))
 		return shape{open: true}

@@ -25,6 +25,8 @@ func filtering() []group {
 		{acme, []scenario{
 			filtered(`select id, item, amount from orders order by id`, `10|pen|5.00; 11|ink|7.50; 12|cap|1.25`),
 			filtered(`select * from orders where id = 10`, `10|1|1|pen|5.00|2|paid|2026-01-10`),
+			filtered(`select id, xmin is null, tableoid::regclass::text from orders where ctid is not null order by id`, `10|f|orders; 11|f|orders; 12|f|orders`),
+			refused(`row_filter_unsafe`, `select ctid, * from orders`, `system column "ctid" is not to be had beside a star`),
 			filtered(`table orders order by id`, `10|1|1|pen|5.00|2|paid|2026-01-10; 11|1|2|ink|7.50|1|open|2026-01-11; 12|1|∅|cap|1.25|4|void|2026-01-12`),
 			filtered(`select count(*), sum(amount), max(id) from orders`, `3|13.75|12`),
 			filtered(`select id from orders where tenant_id = 2`, ``),
