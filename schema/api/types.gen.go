@@ -1980,7 +1980,7 @@ type DryEvalResultVerdict string
 
 // Error Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
 //
-// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Example: {"code":"INVALID_INPUT","detail":"database.port: must be between 1 and 65535","error":{"code":"INVALID_INPUT","message":"database.port: must be between 1 and 65535"},"errors":[{"detail":"must be between 1 and 65535","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Bad Request","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Error struct {
 	// Code Stable code for programs: INVALID_INPUT, UNAUTHORIZED, FORBIDDEN, PLAN_LIMIT_REACHED, NOT_FOUND, METHOD_NOT_ALLOWED, CONFLICT, RESOURCE_EXISTS, INVALID_STATE, IDEMPOTENCY_KEY_REUSED, PRECONDITION_FAILED, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, RATE_LIMITED, INTERNAL_ERROR, NOT_IMPLEMENTED, SERVICE_UNAVAILABLE or TIMEOUT. More may be added.
 	Code *string `json:"code,omitempty"`
@@ -2021,7 +2021,7 @@ type Error struct {
 
 // FieldError What is wrong with one field of a request.
 //
-// Example: {"detail":"must be at most 65535, got 70000","field":"database.port"}
+// Example: {"detail":"must be between 1 and 65535","field":"database.port"}
 type FieldError struct {
 	// Detail What is wrong with the value and what is permitted. Secret values are never quoted.
 	Detail string `json:"detail"`
@@ -3502,32 +3502,32 @@ type WebhookID = string
 
 // BadRequest Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
 //
-// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Example: {"code":"INVALID_INPUT","detail":"database.port: must be between 1 and 65535","error":{"code":"INVALID_INPUT","message":"database.port: must be between 1 and 65535"},"errors":[{"detail":"must be between 1 and 65535","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Bad Request","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type BadRequest = Error
 
 // Conflict Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
 //
-// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Example: {"code":"INVALID_INPUT","detail":"database.port: must be between 1 and 65535","error":{"code":"INVALID_INPUT","message":"database.port: must be between 1 and 65535"},"errors":[{"detail":"must be between 1 and 65535","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Bad Request","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Conflict = Error
 
 // Forbidden Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
 //
-// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Example: {"code":"INVALID_INPUT","detail":"database.port: must be between 1 and 65535","error":{"code":"INVALID_INPUT","message":"database.port: must be between 1 and 65535"},"errors":[{"detail":"must be between 1 and 65535","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Bad Request","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Forbidden = Error
 
 // NotFound Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
 //
-// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Example: {"code":"INVALID_INPUT","detail":"database.port: must be between 1 and 65535","error":{"code":"INVALID_INPUT","message":"database.port: must be between 1 and 65535"},"errors":[{"detail":"must be between 1 and 65535","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Bad Request","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type NotFound = Error
 
 // TooManyRequests Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
 //
-// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Example: {"code":"INVALID_INPUT","detail":"database.port: must be between 1 and 65535","error":{"code":"INVALID_INPUT","message":"database.port: must be between 1 and 65535"},"errors":[{"detail":"must be between 1 and 65535","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Bad Request","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type TooManyRequests = Error
 
 // Unauthorized Why a request was not carried out. The same is said twice: in the fields of RFC 9457, and in `error` for older clients.
 //
-// Example: {"code":"INVALID_INPUT","detail":"database.port must be at most 65535, got 70000","error":{"code":"INVALID_INPUT","message":"database.port must be at most 65535, got 70000"},"errors":[{"detail":"must be at most 65535, got 70000","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Invalid input","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
+// Example: {"code":"INVALID_INPUT","detail":"database.port: must be between 1 and 65535","error":{"code":"INVALID_INPUT","message":"database.port: must be between 1 and 65535"},"errors":[{"detail":"must be between 1 and 65535","field":"database.port"}],"instance":"/v1/projects","request_id":"req_01h455vb4pex5vsknk084sn0rq","status":400,"title":"Bad Request","type":"https://pgbeam.com/docs/api/errors/invalid-input"}
 type Unauthorized = Error
 
 // GetOrganizationUsageParams defines parameters for GetOrganizationUsage.
