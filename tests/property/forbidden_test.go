@@ -12,7 +12,7 @@ var (
 	renaming    = regexp.MustCompile(`may not rename a masked column`)
 	notListed   = regexp.MustCompile(`not in this credential's allowlist|denied to this credential`)
 	unfiltered  = regexp.MustCompile(`shows rows of tables that have a row filter`)
-	notBuiltIn  = regexp.MustCompile(`is never permitted|not one of PostgreSQL's own`)
+	notBuiltIn  = regexp.MustCompile(`is never permitted|may change only what SET may|not one of PostgreSQL's own`)
 	readOnly    = regexp.MustCompile(`read-only`)
 	never       = regexp.MustCompile(`^blocked by PgBeam policy: `)
 	filterHolds = regexp.MustCompile(`row filter|decides? which rows|has no rows of its own`)
