@@ -61,7 +61,7 @@ func (a *analysis) once(place any) bool {
 func (a *analysis) step() bool {
 	a.steps++
 	if a.steps > maxSteps {
-		a.refuse(refuse("parse_error", "Send a simpler statement.", "this statement is too complex to be examined"))
+		a.refuse(refuse("parse_error", "Send it in parts, or long lists of values as one array in a parameter.", "this statement is too complex to be examined"))
 	}
 	return a.refusal == nil
 }

@@ -29,7 +29,7 @@ func (a *analysis) expr(m proto.Message, ns *namespace, p place) {
 	}
 	switch n := m.(type) {
 	case *pg.Node:
-		if n == nil {
+		if n == nil || n.GetAConst() != nil { // texts are full of constants, and nothing is below them
 			return
 		}
 	case *pg.ColumnRef:
