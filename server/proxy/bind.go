@@ -12,8 +12,11 @@ import (
 
 // bind makes a portal of a statement that may be any of list, and returns what
 // is known of it then, nil when that was refused. asIs is reply's.
-func (p *enforcePump) bind(portal []byte, list []*prepared, asIs bool) *slot {
+func (p *enforcePump) bind(portal, statement []byte, list []*prepared, asIs bool) (*slot, error) {
 	r := p.stillNamed(list)
+	if r == changedSince && renewable(list) {
+		return nil, p.again(statement, list[0])
+	}
 	if r == nil && len(p.portals.byName) >= maxPortals && p.portals.at(portal) == nil {
 		r = &wire.Report{
 			Severity: wire.SeverityError, Code: codeTooComplex, Message: "too many portals for one transaction under a policy",
@@ -22,11 +25,11 @@ func (p *enforcePump) bind(portal []byte, list []*prepared, asIs bool) *slot {
 	}
 	if r != nil {
 		p.refuse(wire.Parse, unstored, r)
-		return nil
+		return nil, nil
 	}
 	made := p.portals.set(string(portal), list...)
 	p.sending(reply{kind: wire.Bind, asIs: asIs})
-	return made
+	return made, nil
 }
 
 // bindRead is bind for rows with masked columns, of which those that are asked
@@ -51,11 +54,12 @@ func (p *enforcePump) bindRead(body []byte) error {
 			return err
 		}
 	}
-	if made := p.bind(portal, list, false); made != nil {
+	made, err := p.bind(portal, statement, list, false)
+	if made != nil {
 		made.nulls = nulls
 		p.out = wire.AppendBody(p.out, wire.Bind, body)
 	}
-	return nil
+	return err
 }
 
 // bindNames reads the portal and the statement that a Bind names.

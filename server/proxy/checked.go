@@ -40,7 +40,7 @@ func checksOf(list []*prepared) ([]*policy.Check, *wire.Report) {
 	}
 	for _, p := range list {
 		if p.checks == nil || *p.checks[0] != *list[0].checks[0] {
-			return nil, changedSince()
+			return nil, changedSince
 		}
 	}
 	return list[0].checks, nil

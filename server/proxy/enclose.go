@@ -84,20 +84,34 @@ func (p *enforcePump) own(sql string) { p.ownWatched(sql, nil) }
 // ownWatched is own, where how sql ends matters.
 func (p *enforcePump) ownWatched(sql string, ends *tally) {
 	name := append([]byte(p.marker+"own"), 0)
-	ask := func(typ byte, frame []byte) {
-		r := reply{kind: typ, own: true}
-		if typ == wire.Execute {
-			r.changes = ends
-		}
-		p.sending(r)
-		p.out = frame
-	}
 	// Closed first: where the last one failed, it is still there.
-	ask(wire.Close, wire.AppendBody(p.out, wire.Close, slices.Concat([]byte{'S'}, name)))
-	ask(wire.Parse, appendParse(p.out, p.marker+"own", sql, []byte{0, 0}))
-	ask(wire.Bind, wire.AppendBody(p.out, wire.Bind, slices.Concat(name, name, make([]byte, 6))))
-	ask(wire.Execute, wire.AppendBody(p.out, wire.Execute, slices.Concat(name, make([]byte, 4))))
-	ask(wire.Close, wire.AppendBody(p.out, wire.Close, slices.Concat([]byte{'P'}, name)))
+	p.ownFrame(reply{kind: wire.Close}, slices.Concat([]byte{'S'}, name))
+	p.ownParse(reply{}, p.marker+"own", sql, []byte{0, 0})
+	p.ownFrame(reply{kind: wire.Bind}, slices.Concat(name, name, make([]byte, 6)))
+	p.ownFrame(reply{kind: wire.Execute, changes: ends}, slices.Concat(name, make([]byte, 4)))
+	p.ownFrame(reply{kind: wire.Close}, slices.Concat([]byte{'P'}, name))
+}
+
+// ownFrame sends a frame of the proxy's, whose reply is r.
+func (p *enforcePump) ownFrame(r reply, body []byte) {
+	r.own = true
+	p.sending(r)
+	p.out = wire.AppendBody(p.out, r.kind, body)
+}
+
+// ownParse is ownFrame for a Parse.
+func (p *enforcePump) ownParse(r reply, name, sql string, types []byte) {
+	r.kind, r.own = wire.Parse, true
+	p.sending(r)
+	p.out = appendParse(p.out, name, sql, types)
+}
+
+// answered waits until a batch that goes on has been answered as far as ends
+// tells, and reports whether the session goes on.
+func (p *enforcePump) answered(ends *tally) bool {
+	p.note(wire.Flush)
+	p.out = wire.AppendBody(p.out, wire.Flush, nil)
+	return p.await(func() bool { return ends.done })
 }
 
 // sync ends a batch of the proxy's.
@@ -231,9 +245,7 @@ func (p *enforcePump) executeEnclosed(body []byte, list []*prepared, next reply)
 	changes := &tally{max: limit}
 	next.changes = changes
 	p.runPortal(body, next)
-	p.note(wire.Flush)
-	p.out = wire.AppendBody(p.out, wire.Flush, nil)
-	if !p.await(func() bool { return changes.done }) {
+	if !p.answered(changes) {
 		return errEnding
 	}
 	switch {

@@ -148,9 +148,15 @@ func (p *enforcePump) relay(data []byte) (done int, more bool) {
 				done += wire.HeaderSize + h.Body
 				continue
 			}
-			if p.bind(portal, list, hasCheck) == nil {
+			made, err := p.bind(portal, statement, list, hasCheck)
+			switch {
+			case err == errAgain:
+				continue
+			case err != nil:
+				return done, false
+			case made == nil:
 				p.rest = discard
-			} else {
+			default:
 				p.rest = passOn
 				p.out = append(p.out, data[done:done+wire.HeaderSize]...)
 			}
@@ -223,6 +229,8 @@ func (p *enforcePump) handle(typ byte, body []byte) bool {
 		err = p.bindRead(body)
 	}
 	switch {
+	case err == errAgain:
+		return p.frame(typ, body)
 	case err == errEnding:
 		return false
 	case err != nil:
@@ -242,7 +250,7 @@ func (p *enforcePump) query(body []byte) error {
 		v.refused = p.fetchable()
 	}
 	if v.refused == nil && v.tagged("DECLARE CURSOR") {
-		v.refused = p.declared(v.prepared(text, p.engine))
+		v.refused = p.declared(v.prepared(string(text), p.engine))
 	}
 	var made *prepared
 	switch {
@@ -253,8 +261,8 @@ func (p *enforcePump) query(body []byte) error {
 			v.runs, v.refused = p.checksNamed(name)
 		}
 	case v.tagged("PREPARE"):
-		made = v.prepared(text, p.engine)
-		v.refused = p.room(text)
+		made = v.prepared(string(text), p.engine)
+		v.refused = p.room(made.weight())
 	}
 	if v.refused == nil {
 		v.refused = p.charge(v.charged())
@@ -279,9 +287,9 @@ func (p *enforcePump) query(body []byte) error {
 	return nil
 }
 
-// room says whether one more statement may be kept.
-func (p *enforcePump) room(text []byte) *wire.Report {
-	if p.statements.weight+p.portals.weight+len(text) <= maxPrepared {
+// room says whether one more statement of this weight may be kept.
+func (p *enforcePump) room(weight int) *wire.Report {
+	if p.statements.weight+p.portals.weight+weight <= maxPrepared {
 		return nil
 	}
 	return &wire.Report{
@@ -309,6 +317,7 @@ func (p *enforcePump) parse(body []byte) error {
 		return errors.New("invalid message format")
 	}
 	v := p.decide(text)
+	under := p.engine // also when a look at the types brings a newer one
 	if v.refused == nil && v.tagged("PREPARE", "EXECUTE") {
 		v.refused = &wire.Report{
 			Severity: wire.SeverityError, Code: codeNotSupported, Message: "PREPARE and EXECUTE are not supported in the extended protocol under a policy",
@@ -319,11 +328,7 @@ func (p *enforcePump) parse(body []byte) error {
 		v.refused = p.declares(types)
 	}
 	if v.refused == nil {
-		v.refused = p.room(text)
-	}
-	var made *prepared
-	if v.refused == nil {
-		made = v.prepared(text, p.engine)
+		v.refused = p.room(len(text) + len(types))
 	}
 	if v.refused != nil {
 		if len(name) == 0 { // PostgreSQL forgets the unnamed statement first
@@ -332,6 +337,9 @@ func (p *enforcePump) parse(body []byte) error {
 		p.refuse(wire.Parse, string(name), v.refused)
 		return nil
 	}
+	kept := string(rest)
+	made := v.prepared(kept[:len(text)], under)
+	made.types = kept[len(text)+1:]
 	p.statements.set(string(name), made)
 	p.stands(v, text)
 	p.sending(reply{kind: wire.Parse})
@@ -387,7 +395,7 @@ func (p *enforcePump) execute(body []byte) error {
 		alters, unbinds, discards = alters || one.alters, unbinds || one.unbinds, discards || one.part.discards
 	}
 	if r == nil && !alike(list) && (p.encloses() || discards) {
-		r = changedSince()
+		r = changedSince
 	}
 	checks, ambiguous := checksOf(list)
 	if r == nil {
@@ -439,11 +447,19 @@ func (p *enforcePump) describe(body []byte) error {
 	if err != nil {
 		return err
 	}
-	list := p.statements.may(name)
-	if kind == 'P' {
+	var list []*prepared
+	switch {
+	case kind == 'P':
 		list = p.portals.may(name)
+	case !p.permitted(): // it may have to be prepared again
+		return errEnding
+	default:
+		list = p.statements.may(name)
 	}
 	r := p.still(list)
+	if r == changedSince && kind == 'S' && renewable(list) {
+		return p.again(name, list[0])
+	}
 	checks, ambiguous := checksOf(list)
 	if r == nil {
 		r = ambiguous

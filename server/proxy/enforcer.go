@@ -219,6 +219,9 @@ func (e *enforcer) failed(body []byte) []byte {
 			return wire.AppendReport(nil, *why)
 		}
 	}
+	if o := e.replies.outlined(); o != nil && o.gone(body) {
+		return wire.AppendReport(nil, *changedSince)
+	}
 	if c := e.replies.check(); c != nil {
 		if why := unsatisfied(c, body); why != nil {
 			return wire.AppendReport(nil, *why)

@@ -69,7 +69,7 @@ func (n *plainNames) weight() (w int) {
 	for name, s := range n.byName {
 		w += len(name) + 256
 		for _, p := range s.may {
-			w += len(p.text)
+			w += len(p.text) + len(p.types)
 		}
 	}
 	return w
@@ -83,7 +83,7 @@ func TestNamesStandForWhatAPlainMapSays(t *testing.T) {
 	all := []string{"", "a", "b", long, long + "1", long + "2"}
 	texts := make([]*prepared, 5)
 	for i := range texts {
-		texts[i] = &prepared{text: strings.Repeat("x", i+1)}
+		texts[i] = &prepared{text: strings.Repeat("x", i+1), types: strings.Repeat("t", 2*i)}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var n names
@@ -100,6 +100,13 @@ func TestNamesStandForWhatAPlainMapSays(t *testing.T) {
 				if list := plain.means(of); list != nil {
 					n.set(at, n.may([]byte(of))...)
 					plain.make(at, list)
+				}
+			},
+			"prepare again": func(t *rapid.T) {
+				at, p := name.Draw(t, "name"), text.Draw(t, "text")
+				if plain.means(at) != nil {
+					n.becomes(at, p)
+					plain.byName[at[:min(len(at), maxName)]] = &plainName{may: []*prepared{p}, last: []*prepared{p}, pending: true, batch: plain.batch}
 				}
 			},
 			"close": func(t *rapid.T) {

@@ -13,23 +13,24 @@ import (
 // statement, a portal or a cursor, to run later: perhaps under another policy.
 type prepared struct {
 	text    string // as the client sent it
+	types   string // of its parameters, as the client's Parse declared them with their count; empty for what SQL prepared
 	sent    string // what went upstream
 	engine  *engine
 	alters  bool
 	fetches bool // it runs a cursor
 	opens   bool // it declares one
 	charged bool // running it counts against a budget
-	part    part
 	unbinds bool
+	capped  bool // its rows count
+	part    part
 	frees   *string         // the statement that it deallocates, "" for all
 	masked  []int           // its rows' masked columns, in their order
 	checks  []*policy.Check // one, where what it writes is checked; else nil
-	capped  bool            // its rows count
 	notices []byte
 }
 
-func (v verdict) prepared(text []byte, under *engine) *prepared {
-	p := &prepared{text: string(text), sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), opens: v.tagged("DECLARE CURSOR"), notices: v.notices()}
+func (v verdict) prepared(text string, under *engine) *prepared {
+	p := &prepared{text: text, sent: v.sql, engine: under, alters: v.alters(), fetches: v.tagged("FETCH", "MOVE"), opens: v.tagged("DECLARE CURSOR"), notices: v.notices()}
 	if len(v.Statements) == 1 {
 		s := &v.Statements[0]
 		p.masked, p.checks, p.capped, p.part, p.charged, p.unbinds = slices.Sorted(maps.Keys(s.Outputs)), v.checks(), givesRows(s), partOf(s), chargeable(s), s.Unbinds
@@ -39,6 +40,9 @@ func (v verdict) prepared(text []byte, under *engine) *prepared {
 	}
 	return p
 }
+
+// weight is what it takes, as long as it is kept.
+func (p *prepared) weight() int { return len(p.text) + len(p.types) }
 
 // maxPrepared bounds the bytes of text that one session keeps.
 const maxPrepared = 16 << 20
@@ -98,9 +102,19 @@ func (n *names) set(name string, p ...*prepared) *slot {
 			}
 			s.may = append(s.may, one)
 		}
-		n.weight += len(one.text)
+		n.weight += one.weight()
 	}
 	return s
+}
+
+// becomes notes what a name stands for, once the upstream has answered that.
+func (n *names) becomes(name string, p *prepared) {
+	s := n.touch(name)
+	for _, before := range s.may {
+		n.weight -= before.weight()
+	}
+	s.may, s.last = []*prepared{p}, []*prepared{p}
+	n.weight += p.weight()
 }
 
 // drop notes that a name is to stand for nothing.
@@ -167,7 +181,7 @@ func (n *names) settle(clean bool) {
 			continue
 		}
 		for _, p := range s.may {
-			n.weight -= len(p.text)
+			n.weight -= p.weight()
 		}
 		if s.last == nil {
 			n.weight -= s.weight()
@@ -177,7 +191,7 @@ func (n *names) settle(clean bool) {
 		}
 		s.may = s.last
 		for _, p := range s.may {
-			n.weight += len(p.text)
+			n.weight += p.weight()
 		}
 	}
 	n.touched = n.touched[:0]
@@ -264,7 +278,7 @@ func (e *enforcer) still(list []*prepared) *wire.Report {
 			return v.refused
 		}
 		if v.sql != p.sent {
-			return changedSince()
+			return changedSince
 		}
 		p.engine = e.engine
 	}
@@ -272,12 +286,10 @@ func (e *enforcer) still(list []*prepared) *wire.Report {
 }
 
 // changedSince refuses what is another statement than the one that was
-// prepared. Drivers know this error, and prepare again by themselves.
-func changedSince() *wire.Report {
-	return &wire.Report{
-		Severity: wire.SeverityError, Code: codeNotSupported, Message: "cached plan must not change result type",
-		Detail: "The policy of this login changed since the statement was prepared.", Hint: "Prepare it again.",
-	}
+// prepared. Most drivers know this error, and prepare again by themselves.
+var changedSince = &wire.Report{
+	Severity: wire.SeverityError, Code: codeNotSupported, Message: "cached plan must not change result type",
+	Detail: "The policy of this login changed since the statement was prepared.", Hint: "Prepare it again.",
 }
 
 // stillAll is still for everything that FETCH and MOVE can run.

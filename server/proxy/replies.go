@@ -24,7 +24,8 @@ type reply struct {
 	nulls   []int
 	notices []byte
 	rows    []*rowCap // of its statements in their order; nil ones have no cap
-	changes *tally    // nil where no rows are counted that it changes
+	changes *tally    // nil where no rows are counted that it changes, nor its end is waited for
+	outline *outline  // of a Describe of the proxy's own: where what it tells is kept
 	// checks are those of its statements in their order; nil ones have none.
 	checks []*policy.Check
 }
@@ -134,7 +135,8 @@ func (r *replies) received(typ byte) {
 func (r *reply) inserted() bool { return len(r.quiet) > 0 && r.quiet[0] }
 
 func (r *replies) popIf(kind byte) {
-	if r.first().kind == kind {
+	if first := r.first(); first.kind == kind {
+		first.changes.end(true)
 		r.pop()
 	}
 }
@@ -172,7 +174,7 @@ func (r *replies) hides(typ byte) bool {
 	case typ == wire.ReadyForQuery:
 		return first.hush
 	case first.own, first.inserted():
-		return typ != wire.ErrorResponse
+		return typ != wire.ErrorResponse && !first.outlines(typ)
 	}
 	return first.kind == wire.Query && first.changes.undone() || first.silent(typ)
 }
@@ -233,9 +235,15 @@ func nullify(body []byte, columns []int) ([]byte, error) {
 	return out, nil
 }
 
-// attributes calls yield with the column that each field of a RowDescription
-// comes from.
-func attributes(body []byte, yield func(policy.Attribute)) error {
+// field is one of a RowDescription.
+type field struct {
+	name []byte
+	from policy.Attribute
+	typ  uint32
+}
+
+// fields calls yield with those of a RowDescription.
+func fields(body []byte, yield func(field)) error {
 	if len(body) < 2 {
 		return errBody
 	}
@@ -245,8 +253,12 @@ func attributes(body []byte, yield func(policy.Attribute)) error {
 		if end < 0 || len(body) < end+19 {
 			return errBody
 		}
+		name := body[:end]
 		body = body[end+1:]
-		yield(policy.Attribute{Relation: binary.BigEndian.Uint32(body), Number: int16(binary.BigEndian.Uint16(body[4:]))})
+		yield(field{
+			name: name, typ: binary.BigEndian.Uint32(body[6:]),
+			from: policy.Attribute{Relation: binary.BigEndian.Uint32(body), Number: int16(binary.BigEndian.Uint16(body[4:]))},
+		})
 		body = body[18:]
 	}
 	return nil
@@ -295,7 +307,9 @@ func (e *enforcer) wants(typ byte) bool {
 	case wire.NoticeResponse:
 		return e.shield.terse
 	case wire.RowDescription:
-		return len(e.shield.masked) > 0 || e.replies.check() != nil
+		return len(e.shield.masked) > 0 || e.replies.check() != nil || e.replies.outlined() != nil
+	case wire.ParameterDescription, wire.NoData:
+		return e.replies.outlined() != nil
 	case wire.DataRow:
 		return e.replies.changesRows()
 	case wire.CommandComplete, wire.PortalSuspended:
@@ -307,6 +321,9 @@ func (e *enforcer) wants(typ byte) bool {
 // examine looks at a frame that wants named, and returns the frame that the
 // client gets instead, nil for the same. of.mu is held.
 func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
+	if o := e.replies.outlined(); o != nil && typ != wire.ErrorResponse {
+		return []byte{}, e.outline(o, typ, body)
+	}
 	switch typ {
 	case wire.ErrorResponse:
 		return e.failed(body), nil
@@ -324,7 +341,7 @@ func (e *enforcer) examine(typ byte, body []byte) ([]byte, error) {
 		return e.replies.row(body)
 	case wire.RowDescription:
 		found := false
-		err := attributes(body, func(a policy.Attribute) { found = found || e.shield.masked[a] != "" })
+		err := fields(body, func(f field) { found = found || e.shield.masked[f.from] != "" })
 		if err == nil && found {
 			err = fatal(codePrivilege, "Tell your operator which statement this was.",
 				"blocked by PgBeam policy: the result would show a masked column as it is")

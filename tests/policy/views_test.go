@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -139,13 +138,8 @@ func TestAViewReplacedUnderAPreparedStatement(t *testing.T) {
 		t.Fatalf("%s %q", said(o), shown(o))
 	}
 	step(owner, "create or replace view scratch.latest as select id, item from orders where qty > 1")
-	o := reader.exchange(t, execute...)
-	if o.failure == nil || o.failure.Code != "0A000" || !strings.Contains(o.failure.Message, "cached plan") || len(o.results) > 0 {
+	if o := reader.exchange(t, execute...); shown(o) != "10|pen; 12|cap" {
 		t.Errorf("after it was replaced: %s %q", said(o), shown(o))
-	}
-	again := append([]pgproto3.FrontendMessage{&pgproto3.Close{ObjectType: 'S', Name: "s"}, prepare}, execute...)
-	if o := reader.exchange(t, again...); shown(o) != "10|pen; 12|cap" {
-		t.Errorf("prepared again: %s %q", said(o), shown(o))
 	}
 	if leak := p.leaked(reader.take()); leak != "" {
 		t.Error(leak)

@@ -8,15 +8,16 @@ import (
 
 // Frame types of the answer to a simple query, besides those of a relay.
 const (
-	CommandComplete = 'C'
-	DataRow         = 'D'
-	RowDescription  = 'T'
-	EmptyQuery      = 'I'
-	ParseComplete   = '1'
-	BindComplete    = '2'
-	CloseComplete   = '3'
-	NoData          = 'n'
-	PortalSuspended = 's'
+	CommandComplete      = 'C'
+	DataRow              = 'D'
+	RowDescription       = 'T'
+	EmptyQuery           = 'I'
+	ParseComplete        = '1'
+	BindComplete         = '2'
+	CloseComplete        = '3'
+	NoData               = 'n'
+	ParameterDescription = 't'
+	PortalSuspended      = 's'
 )
 
 // AppendQuery appends a simple query.
