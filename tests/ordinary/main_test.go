@@ -25,6 +25,7 @@ var (
 	postgres *harness.Postgres
 	beam     *harness.Beam
 	direct   target // PostgreSQL itself, as the owner of the database
+	project  string // path of the one behind the proxy
 )
 
 func TestMain(m *testing.M) { harness.Main(func() (int, error) { return run(m) }) }
@@ -104,21 +105,29 @@ func makeProject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	project := "/v1/projects/" + made["project"].(map[string]any)["id"].(string)
+	project = "/v1/projects/" + made["project"].(map[string]any)["id"].(string)
 	for _, p := range append([]*profile{accounts}, policies...) {
 		body := map[string]any{"name": p.name, "access_mode": "read_only"}
 		for k, v := range p.rules {
 			body[k] = v
 		}
-		saved, err := beam.Try(ctx, http.MethodPost, project+"/policies", body)
-		if err != nil {
+		if p.at, _, err = held(ctx, body); err != nil {
 			return err
 		}
-		agent, err := beam.Try(ctx, http.MethodPost, project+"/agents", map[string]any{"name": p.name, "policy_profile_id": saved["id"]})
-		if err != nil {
-			return err
-		}
-		p.at = target{name: p.name, url: beam.Verified(agent["connection_string"].(string)).String()}
 	}
 	return nil
+}
+
+// held makes a policy, and a credential that is held to it.
+func held(ctx context.Context, policy map[string]any) (at target, id string, err error) {
+	saved, err := beam.Try(ctx, http.MethodPost, project+"/policies", policy)
+	if err != nil {
+		return target{}, "", err
+	}
+	id, name := saved["id"].(string), policy["name"].(string)
+	agent, err := beam.Try(ctx, http.MethodPost, project+"/agents", map[string]any{"name": name, "policy_profile_id": id})
+	if err != nil {
+		return target{}, "", err
+	}
+	return target{name: name, url: beam.Verified(agent["connection_string"].(string)).String()}, id, nil
 }
