@@ -11,10 +11,13 @@ import "strings"
 // copied estimates how much of the text the tree holds more than once, in
 // bytes: SET (a, b) = x gives each of its columns a copy of x, in which another
 // SET may stand.
-func nesting(sql string) (deepest, copied int) {
+//
+// tokens are its words and signs, without numbers: what the time to parse it
+// goes by.
+func nesting(sql string) (deepest, copied, tokens int) {
 	d := depthGauge{levels: make([]level, 1, 16)}
 	d.levels[0].copies, d.levels[0].around = 1, 1
-	for i := 0; i < len(sql) && d.deepest <= maxDepth && copied <= maxCopied; {
+	for i := 0; i < len(sql) && d.deepest <= maxDepth && copied <= maxCopied && d.tokens <= maxTokens; {
 		c, from, copies := sql[i], i, d.levels[len(d.levels)-1].copies
 		switch {
 		case c == '\'' || c == '"':
@@ -45,7 +48,7 @@ func nesting(sql string) (deepest, copied int) {
 		}
 		copied += (i - from) * (copies - 1)
 	}
-	return d.deepest, copied
+	return d.deepest, copied, d.tokens
 }
 
 // level is one open bracket: the operators of its current chain, and the set
@@ -65,6 +68,7 @@ type depthGauge struct {
 	levels  []level
 	depth   int // brackets open, plus chains and joins of all open levels
 	deepest int
+	tokens  int
 	// dotted: what comes next is a name, whatever word it is, since t.end has a
 	// column named end. A number may end in a dot, too (1. UNION …), so that such
 	// a word may not lessen the estimate and may still add to it.
@@ -76,7 +80,10 @@ type depthGauge struct {
 }
 
 // other is a token that is neither a word nor a symbol.
-func (d *depthGauge) other() { d.dotted, d.set, d.columns = false, false, 0 }
+func (d *depthGauge) other() {
+	d.tokens++
+	d.dotted, d.set, d.columns = false, false, 0
+}
 
 func (d *depthGauge) grow(n int) {
 	d.depth += n
@@ -120,7 +127,10 @@ func (d *depthGauge) symbol(c byte) {
 		return
 	}
 	set, columns := d.set, d.columns
-	d.other()
+	if d.other(); c >= '0' && c <= '9' {
+		d.tokens-- // one of several digits, perhaps
+		return
+	}
 	top := &d.levels[len(d.levels)-1]
 	switch c {
 	case '.':

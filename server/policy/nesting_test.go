@@ -52,7 +52,7 @@ func TestNoRepetitionNestsDeeperThanItsEstimate(t *testing.T) {
 	check := func(unit string) {
 		for _, f := range frames {
 			sql := f[0] + strings.Repeat(unit, times) + f[1]
-			estimate, _ := nesting(sql)
+			estimate, _, _ := nesting(sql)
 			if estimate >= times {
 				continue
 			}
@@ -105,5 +105,32 @@ func TestNestedBetweenIsRefused(t *testing.T) {
 	flat := "SELECT 1 FROM t WHERE true" + strings.Repeat(" AND a BETWEEN 1 AND 2 OR t.between NOT BETWEEN SYMMETRIC 3. AND 4", 2000)
 	if d := e.Evaluate(flat); d.Verdict != Allow {
 		t.Errorf("side by side: %s: %s", d.Rule, d.Reason)
+	}
+}
+
+// One text of a million signs kept a parser for seconds, which others waited
+// for.
+func TestATextOfTooManyWordsIsNotParsed(t *testing.T) {
+	e := mustCompile(t, Profile{}, nil)
+	for name, sql := range map[string]string{
+		"values":     "SELECT 1" + strings.Repeat(",1", 400_000),
+		"rows":       "INSERT INTO t VALUES (1)" + strings.Repeat(",('')", 150_000),
+		"semicolons": strings.Repeat(";", MaxBytes),
+		"words":      strings.Repeat("a ", MaxBytes/2),
+	} {
+		if d := e.Evaluate(sql); d.Rule != "parse_error" || !strings.Contains(d.Reason, "250000 words and signs") {
+			t.Errorf("%s: %s: %s", name, d.Rule, d.Reason)
+		}
+	}
+	for name, sql := range map[string]string{
+		"values":   "SELECT 1" + strings.Repeat(",1", 120_000),
+		"numbers":  "INSERT INTO t VALUES (1)" + strings.Repeat(",(12345678901234567.25)", MaxBytes/24),
+		"text":     "SELECT '" + strings.Repeat("a ; ", MaxBytes/5) + "'",
+		"comments": "SELECT 1 /* " + strings.Repeat("; ", MaxBytes/4) + "*/",
+		"space":    "SELECT 1" + strings.Repeat(" ", MaxBytes/2),
+	} {
+		if d := e.Evaluate(sql); d.Verdict != Allow {
+			t.Errorf("%s: %s: %s", name, d.Rule, d.Reason)
+		}
 	}
 }

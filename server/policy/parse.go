@@ -18,6 +18,9 @@ const (
 	maxDepth      = 400
 	maxStatements = 500
 	maxCopied     = 2 << 20
+	// maxTokens bounds the time that a text takes: some 0.2 s with the parser in
+	// C, and a second without.
+	maxTokens = 250_000
 )
 
 // unexamined is why a text is not shown to the parser, or what it holds not
@@ -42,7 +45,10 @@ func parseUpTo(sql string, statements int) (*pg.ParseResult, error) {
 	if len(sql) > MaxBytes {
 		return nil, &unexamined{fmt.Sprintf("it is %d bytes long; at most %d are examined", len(sql), MaxBytes), "Send it in parts, and long values as parameters."}
 	}
-	deepest, copied := nesting(sql)
+	deepest, copied, tokens := nesting(sql)
+	if tokens > maxTokens {
+		return nil, &unexamined{fmt.Sprintf("it holds more than %d words and signs", maxTokens), "Send it in parts, or long lists of values as one array in a parameter."}
+	}
 	if deepest > maxDepth {
 		return nil, &unexamined{fmt.Sprintf("it is nested more than %d levels deep", maxDepth), "Nest it less deeply, or send it in parts."}
 	}

@@ -48,7 +48,7 @@ func fitsJSON(sql string) bool {
 	if len(sql) > maxJSONBytes { // a long text is not looked through for this
 		return false
 	}
-	deepest, copied := nesting(sql)
+	deepest, copied, _ := nesting(sql)
 	return deepest <= maxJSONDepth && copied <= maxCopied
 }
 

@@ -50,7 +50,7 @@ func FuzzTreesAreThoseOfProtobuf(f *testing.F) {
 		f.Add(sql)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
-		deepest, copied := nesting(sql)
+		deepest, copied, _ := nesting(sql)
 		if strings.IndexByte(sql, 0) < 0 && deepest <= maxDepth && copied <= maxCopied {
 			sameTree(t, sql)
 		}
