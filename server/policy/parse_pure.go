@@ -36,9 +36,9 @@ func WarmUp() {
 // What may be written as JSON. That takes up to 600 bytes of the parser's stack
 // for each level of nesting. The stack is of 64 KiB, and nothing guards it: what
 // overflows it overwrites the parser's own data, for every text that comes
-// after. Parsing takes 11 KiB of it before that, and writing protobuf none. A
-// short text would have no room for a nesting that the estimate misses: no words
-// were found that take more than 18 bytes of stack for each of their own.
+// after. Parsing takes 11 KiB of it before that, and writing protobuf none. The
+// bound of bytes holds for what nesting might not see: 18 bytes of stack for each
+// byte of text were the most that was found.
 const (
 	maxJSONBytes = 2 << 10
 	maxJSONDepth = 32
