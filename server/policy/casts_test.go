@@ -139,3 +139,17 @@ func TestAnInputFunctionMayAskATable(t *testing.T) {
 		{"SELECT textin('a'), int4in('1'), '{1}'::int[]", "ok", "a,1,{1}"},
 	})
 }
+
+// A type that one statement makes is not in the catalog when the next one of the
+// text makes values of it: what it consists of is looked at where it is made.
+func TestATypeMadeInTheSameTextMayAskATable(t *testing.T) {
+	catalog := extended(t, `CREATE FUNCTION is_told(text) RETURNS bool LANGUAGE sql STABLE AS 'SELECT EXISTS (SELECT FROM users WHERE email = $1)';
+		CREATE DOMAIN told AS text CHECK (is_told(VALUE)); CREATE TYPE packet AS (weight int)`)
+	enforce(t, compile(t, policy.Profile{Masks: usersMasks}, catalog), []effect{
+		{"CREATE TYPE span AS RANGE (subtype = told); SELECT '[SECRET1@x,z]'::span IS NULL", "function_not_allowed", ""},
+		{"CREATE TYPE span AS RANGE (SUBTYPE = told, subtype_opclass = text_ops); CREATE TABLE spans (s span); INSERT INTO spans VALUES ('[SECRET1@x,z]')", "function_not_allowed", ""},
+		{"CREATE TYPE couple AS (k told); SELECT '(SECRET1@x)'::couple IS NULL", "function_not_allowed", ""},
+		{"ALTER TYPE packet ADD ATTRIBUTE k told; SELECT '(1,SECRET1@x)'::packet IS NULL", "function_not_allowed", ""},
+		{"CREATE TYPE span AS RANGE (subtype = text, subtype_opclass = text_ops); SELECT '[a,z]'::span IS NULL", "ok", "f"},
+	})
+}

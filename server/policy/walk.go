@@ -196,8 +196,8 @@ func (s *statement) visit(m proto.Message, in *scope) {
 			return
 		}
 	case *pg.DefElem:
-		if n.Arg.GetTypeName() != nil {
-			return // a word, in (check_option = local); where it is a type, no values are made
+		if n.Arg.GetTypeName() != nil && n.Defname != "subtype" {
+			return // a word, in (check_option = local); but for a range's, no values are made where it is a type
 		}
 	case *pg.FuncCall:
 		s.functions = append(s.functions, functionRef{name: stringsOf(n.Funcname), call: n, args: len(n.Args)})
